@@ -47,11 +47,11 @@ $(RUN):
 
 $(VENV)/serve.stamp: requirements/serve.txt $(SOURCES) | $(RUN)
 	@echo "Installing the pinned versions into $(VENV), once ..."
-	@$(PIP) install --require-hashes --no-deps -r $<
+	@$(PIP) install --require-hashes -r $<
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/dev.stamp $(VENV)/bench.stamp: $(VENV)/%.stamp: requirements/%.txt $(VENV)/serve.stamp
 	@echo "Installing what $* needs into $(VENV), once ..."
-	@$(PIP) install --require-hashes --no-deps -r $<
+	@$(PIP) install --require-hashes -r $<
 	@touch $@

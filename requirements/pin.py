@@ -2,8 +2,9 @@
 
     .venv/bin/python requirements/pin.py [pip options, such as --constraint FILE]
 
-It asks whatever index pip is configured for and writes down no address. serve.txt is enough for `dating serve`,
-dev.txt adds what the tests need, bench.txt what the comparisons in bench/ need. Run it with pip 26 in the
+It asks whatever index pip is configured for and writes down no address. serve.txt holds what `dating serve`
+needs, dev.txt adds the tests' needs, bench.txt those of the comparisons in bench/. Run it with
+the oldest Python that is supported (3.11.2), or what only that one needs is missing, and with pip 26 in the
 environment: the hashes of other machines' files are read through pip's own, unpublished, classes.
 """
 
@@ -42,7 +43,7 @@ USABLE_PLATFORM = re.compile(
 
 HEADER = """\
 # Written by requirements/pin.py.
-# Install with: pip install --require-hashes --no-deps -r requirements/{name}.txt
+# Install with: pip install --require-hashes -r requirements/{name}.txt
 """
 
 
