@@ -130,7 +130,7 @@ def _name_environment(text: str) -> str:
 
 def _check_origins(origins: tuple[str, ...]) -> tuple[str, ...]:
     for origin in origins:
-        if not re.fullmatch(r"https?://[^\s/?#*@]+", origin):
+        if not re.fullmatch(r"https?://[^\s/?#*@]+", origin.lower()):
             raise ValueError(f"{origin!r} is not an exact origin")
     return tuple(origin.lower() for origin in origins)
 
