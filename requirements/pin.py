@@ -37,9 +37,7 @@ LISTS = {"serve": [], "dev": ["dev"], "bench": ["dev", "bench"]}
 """Which extras each list covers, together with the lists before it."""
 
 USABLE_PYTHON = re.compile(r"^(py3|py2|cp3(11|12|13|14))$|^abi3$")
-USABLE_PLATFORM = re.compile(
-    r"^any$|^(manylinux|musllinux|macosx)\w*_(x86_64|aarch64|arm64|universal2)$|^linux_x86_64$"
-)
+USABLE_PLATFORM = re.compile(r"^any$|^(manylinux|musllinux|macosx)\w*_(x86_64|aarch64|arm64|universal2)$|^linux_x86_64$")
 
 HEADER = """\
 # Written by requirements/pin.py.
@@ -88,9 +86,7 @@ def write(name: str, pinned: dict[str, str], before: str) -> None:
         hashes = sorted(set(file_hashes(package, version)))
         if not hashes:
             raise SystemExit(f"No file of {package} {version} has a hash.")
-        lines.append(
-            f"{package}=={version}" + "".join(f" \\\n    --hash=sha256:{digest}" for digest in hashes) + "\n"
-        )
+        lines.append(f"{package}=={version}" + "".join(f" \\\n    --hash=sha256:{digest}" for digest in hashes) + "\n")
     (HERE / f"{name}.txt").write_text("".join(lines))
 
 
@@ -118,8 +114,7 @@ def is_usable(filename: str, version: str) -> bool:
     except (InvalidSdistFilename, InvalidWheelFilename):
         return False
     return str(found) == version and any(
-        (USABLE_PYTHON.match(tag.interpreter) or tag.abi == "abi3") and USABLE_PLATFORM.match(tag.platform)
-        for tag in tags
+        (USABLE_PYTHON.match(tag.interpreter) or tag.abi == "abi3") and USABLE_PLATFORM.match(tag.platform) for tag in tags
     )
 
 
