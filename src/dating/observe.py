@@ -1,0 +1,353 @@
+"""What the server says of itself: whether it is ready, what it counts, and how it logs.
+
+Knows no feature and no database: whoever has something to watch hands over a function. One `Metrics` and one
+`Readiness` belong to one application; nothing here is global but the logging of the process.
+"""
+
+import asyncio
+import hmac
+import itertools
+import json
+import logging
+import re
+import secrets
+import shutil
+import sys
+import time
+import traceback
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Literal
+
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+from msgspec import Struct
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4 as METRICS_TYPE
+
+from dating.settings import Settings
+
+__all__ = [
+    "METRICS_TYPE",
+    "JsonLines",
+    "Metrics",
+    "Readiness",
+    "Report",
+    "TextLines",
+    "Watch",
+    "check_disk",
+    "configure_logs",
+    "may_scrape",
+    "request_id",
+]
+
+log = logging.getLogger("dating.observe")
+request_id: ContextVar[str] = ContextVar("request_id", default="")
+"""The id of the request, or of the socket's opening request, that this task works for."""
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+LAGS = (0.001, 0.005, 0.025, 0.1, 0.5, 1, 5, 30, 300)
+CHECK_SECONDS = 2.0
+REPORT_SECONDS = 1.0
+SLOW_SECONDS = 1.0
+
+
+class Metrics:
+    """The counters of one application, cheap enough for every request and every event."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        self._requests = Counter("dating_requests", "HTTP requests answered", ["method", "route", "status"], registry=registry)
+        self._seconds = Histogram("dating_request_seconds", "Time to answer", ["route"], buckets=FAST, registry=registry)
+        self._events = Counter("dating_events", "Events told to people", ["type"], registry=registry)
+        self._refusals = Counter("dating_throttled", "Refused by a limit", ["limit"], registry=registry)
+        self._closes = Counter("dating_socket_closes", "Sockets closed", ["code"], registry=registry)
+        self._sockets = Gauge("dating_sockets", "Sockets open now", registry=registry)
+        self._lag = Histogram("dating_inbox_lag_seconds", "From commit to socket", buckets=LAGS, registry=registry)
+        self._gaps = Counter("dating_gap_repairs", "Times a socket was behind and read its inbox", registry=registry)
+        self._loop = Histogram("dating_loop_lag_seconds", "Lateness of the event loop", buckets=FAST, registry=registry)
+        self._answered: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self._told: dict[str, Counter] = {}
+
+    def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """One answer. `route` is the template of the path, never the path: there must be few of them."""
+        key = (method if method in METHODS else "other", route, status)
+        if (children := self._answered.get(key)) is None:
+            counter = self._requests.labels(*key)
+            children = self._answered[key] = (counter, self._seconds.labels(route))
+        children[0].inc()
+        children[1].observe(seconds)
+
+    def count_event(self, kind: str, recipients: int = 1) -> None:
+        """One event of this type told to so many people."""
+        if (child := self._told.get(kind)) is None:
+            child = self._told[kind] = self._events.labels(kind)
+        child.inc(recipients)
+
+    def count_throttled(self, limit: str) -> None:
+        """One request refused by the limit of this name."""
+        self._refusals.labels(limit).inc()
+
+    def count_gap(self) -> None:
+        """One socket that was behind and read its inbox."""
+        self._gaps.inc()
+
+    def note_lag(self, seconds: float) -> None:
+        """The time between the commit of an event and its writing to a socket."""
+        self._lag.observe(seconds)
+
+    def open_socket(self) -> None:
+        """One socket more."""
+        self._sockets.inc()
+
+    def close_socket(self, code: int) -> None:
+        """One socket less, with the code it was closed with."""
+        self._sockets.dec()
+        self._closes.labels(str(code) if 1000 <= code < 5000 else "other").inc()
+
+    def watch(self, name: str, meaning: str, value: Callable[[], float]) -> None:
+        """A gauge `dating_<name>` that is asked for when somebody scrapes: queues, pools."""
+        Gauge(f"dating_{name}", meaning, registry=self.registry).set_function(value)
+
+    async def measure_loop(self, period: float = 0.5) -> None:
+        """Note how late the loop wakes this task up, forever: run it as a task of the application."""
+        while True:
+            due = time.monotonic() + period
+            await asyncio.sleep(period)
+            self._loop.observe(max(0.0, time.monotonic() - due))
+
+    def render(self) -> bytes:
+        """Everything in Prometheus's text format, of the type `METRICS_TYPE`."""
+        return generate_latest(self.registry)
+
+
+def may_scrape(settings: Settings, client: str | None, authorization: str | None) -> bool:
+    """Whether /metrics answers this caller: the token where one is set, else only loopback in development."""
+    if settings.metrics_token:
+        given = (authorization or "").removeprefix("Bearer ").encode()
+        return hmac.compare_digest(given, settings.metrics_token.encode())
+    try:
+        return not settings.production and ip_address(client or "").is_loopback
+    except ValueError:
+        return False
+
+
+class Report(Struct, frozen=True):
+    """The answer of /readyz: the state, and each dependency as `ok` or `failing`. Reasons are in the log."""
+
+    status: Literal["ok", "degraded", "unavailable", "starting", "draining"]
+    checks: dict[str, str]
+
+    @property
+    def http_status(self) -> int:
+        """200 where requests may come, else 503."""
+        return 200 if self.status in ("ok", "degraded") else 503
+
+
+class Readiness:
+    """Whether requests may come: started, not draining, and everything needed within reach."""
+
+    def __init__(self) -> None:
+        self.state: Literal["starting", "open", "draining"] = "starting"
+        self._checks: dict[str, tuple[Callable[[], Awaitable[object]], bool]] = {}
+        self._asking = asyncio.Lock()
+        self._failing: dict[str, bool] = {}
+        self._asked = float("-inf")
+
+    def need(self, name: str, check: Callable[[], Awaitable[object]]) -> None:
+        """Without this there is no service. A check raises when it fails and has `CHECK_SECONDS`."""
+        self._checks[name] = (check, True)
+
+    def want(self, name: str, check: Callable[[], Awaitable[object]]) -> None:
+        """Without this the service is degraded but goes on."""
+        self._checks[name] = (check, False)
+
+    def open(self) -> None:
+        """The application has started."""
+        self.state = "open"
+
+    def drain(self) -> None:
+        """The application is going away; there is no way back."""
+        self.state = "draining"
+
+    async def report(self) -> Report:
+        """Ask everything at once; answers are good for `REPORT_SECONDS`, so that asking often costs nothing."""
+        async with self._asking:
+            if time.monotonic() - self._asked > REPORT_SECONDS:
+                outcomes = await asyncio.gather(*(self._ask(name) for name in self._checks))
+                self._failing = dict(zip(self._checks, outcomes, strict=True))
+                self._asked = time.monotonic()
+        checks = {name: "failing" if failing else "ok" for name, failing in self._failing.items()}
+        return Report(self._judge(), checks)
+
+    def _judge(self) -> Literal["ok", "degraded", "unavailable", "starting", "draining"]:
+        if self.state != "open":
+            return self.state
+        failing = [self._checks[name] for name, failing in self._failing.items() if failing]
+        if any(needed for _, needed in failing):
+            return "unavailable"
+        return "degraded" if failing else "ok"
+
+    async def _ask(self, name: str) -> bool:
+        """Whether this check fails."""
+        try:
+            async with asyncio.timeout(CHECK_SECONDS):
+                await self._checks[name][0]()
+        except Exception as error:
+            log.warning("Not ready: %s fails with %s.", name, type(error).__name__)
+            return True
+        return False
+
+
+async def check_disk(folder: Path, least: int = 64 << 20) -> None:
+    """Raises OSError when the disk of this folder has less room than `least` bytes."""
+    if (free := shutil.disk_usage(folder).free) < least:
+        raise OSError(f"{free} bytes are free")
+
+
+class Watch:
+    """The outermost ASGI layer: gives every request an id, counts and times it, logs what is slow or broken.
+
+    The id is the caller's `X-Request-Id` where that is a plain word, and is answered in the same header.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self.app = app
+        self.metrics = metrics
+        self._prefix = secrets.token_hex(4)
+        self._numbers = itertools.count(1)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        kind: str = scope["type"]
+        if kind == "lifespan":
+            return await self.app(scope, receive, send)
+        identity = self._identify(scope)
+        mark = request_id.set(identity)
+        try:
+            if scope["type"] == ScopeType.HTTP:
+                await self._time(scope, receive, send, identity)
+            else:
+                await self.app(scope, receive, send)
+        finally:
+            request_id.reset(mark)
+
+    def _identify(self, scope: Scope) -> str:
+        for name, value in scope["headers"]:
+            if name == b"x-request-id" and re.fullmatch(rb"[A-Za-z0-9._-]{8,64}", value):
+                return value.decode("ascii")
+        return f"{self._prefix}{next(self._numbers):x}"
+
+    async def _time(self, scope: HTTPScope, receive: Receive, send: Send, identity: str) -> None:
+        status = 499  # the caller went away before there was an answer
+        header = (b"x-request-id", identity.encode("ascii"))
+
+        async def note(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], header]
+            await send(message)
+
+        started = time.perf_counter()
+        try:
+            await self.app(scope, receive, note)
+        except Exception:
+            status = 500
+            raise
+        finally:
+            self._record(scope, status, time.perf_counter() - started)
+
+    def _record(self, scope: HTTPScope, status: int, seconds: float) -> None:
+        method = str(scope["method"])
+        route = str(scope.get("path_template") or "none")
+        self.metrics.count_request(method, route, status, seconds)
+        severity = logging.WARNING if status >= 500 or seconds > SLOW_SECONDS else logging.DEBUG
+        if log.isEnabledFor(severity):
+            extra = {"method": method, "route": route, "status": status, "milliseconds": round(seconds * 1000, 1)}
+            log.log(severity, "Answered.", extra=extra)
+
+
+FIELDS = ("method", "route", "status", "milliseconds", "user_id", "conn", "event", "code", "count", "reason")
+"""The only `extra` fields that reach a log line."""
+
+CREDENTIALS = re.compile(r"(?i)((?:session|token|password|secret)[\"']?[=:]\s*|bearer\s+)[^\s&,;]+|eyJ[\w-]+\.[\w-]+\.[\w-]+")
+CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))} | {
+    ord("\n"): "\\n",
+    ord("\r"): "\\r",
+    0x2028: "\\u2028",
+    0x2029: "\\u2029",
+}
+
+
+def _clean(text: str) -> str:
+    """One line without credentials: a second defense behind not logging them."""
+    return CREDENTIALS.sub(lambda match: f"{match[1] or ''}***", text).translate(CONTROLS)
+
+
+def _fields(record: logging.LogRecord) -> dict[str, object]:
+    found = {name: record.__dict__[name] for name in FIELDS if name in record.__dict__}
+    cleaned: dict[str, object] = {
+        name: value if isinstance(value, int | float) else _clean(str(value)) for name, value in found.items()
+    }
+    return cleaned | ({"request_id": identity} if (identity := request_id.get()) else {})
+
+
+def _trace(error: BaseException) -> list[str]:
+    """Where it happened. What it says stays out: a database quotes the row that it refuses."""
+    return [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line, for machines."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": _clean(record.getMessage()),
+        }
+        line |= _fields(record)
+        if record.exc_info and record.exc_info[1]:
+            line |= {"error": type(record.exc_info[1]).__name__, "trace": _trace(record.exc_info[1])}
+        return json.dumps(line, ensure_ascii=False)
+
+
+class TextLines(logging.Formatter):
+    """One line an event, for people; `quote` adds the whole traceback, indented, with what the error says."""
+
+    def __init__(self, *, quote: bool) -> None:
+        super().__init__()
+        self.quote = quote
+
+    def format(self, record: logging.LogRecord) -> str:
+        clock = datetime.fromtimestamp(record.created, UTC).strftime("%H:%M:%S.%f")[:-3]
+        parts = [clock, f"{record.levelname:<7}", record.name, _clean(record.getMessage())]
+        parts += [f"{name}={value}" for name, value in _fields(record).items()]
+        line = " ".join(parts)
+        return line + self._explain(record.exc_info[1]) if record.exc_info and record.exc_info[1] else line
+
+    def _explain(self, error: BaseException) -> str:
+        if not self.quote:
+            return f" error={type(error).__name__} trace={' < '.join(reversed(_trace(error)))}"
+        text = "".join(traceback.format_exception(error)).rstrip("\n")
+        return "".join(f"\n    {_clean(line)}" for line in text.split("\n"))
+
+
+def configure_logs(settings: Settings) -> None:
+    """Log to standard error in the settings' format and level; other people's libraries only their warnings.
+
+    uvicorn would log the whole address of every socket, with its one-time token.
+    """
+    handler = logging.StreamHandler(sys.stderr)
+    as_json = settings.log_format == "json"
+    handler.setFormatter(JsonLines() if as_json else TextLines(quote=not settings.production))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    logging.getLogger("dating").setLevel(settings.log_level.upper())
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi"):
+        logging.getLogger(name).setLevel(logging.WARNING)

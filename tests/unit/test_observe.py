@@ -1,0 +1,344 @@
+"""Observation: counting, readiness, and log lines that hold no secret and no foreign line break."""
+
+import asyncio
+import io
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from litestar.types import Message, Receive, Scope, Send
+
+from dating.observe import (
+    JsonLines,
+    Metrics,
+    Readiness,
+    TextLines,
+    Watch,
+    check_disk,
+    configure_logs,
+    may_scrape,
+    request_id,
+)
+from dating.settings import Settings
+
+
+def value(metrics: Metrics, name: str, /, **labels: str) -> float | None:
+    """What a scrape would say."""
+    return metrics.registry.get_sample_value(name, labels)
+
+
+def test_metrics_count_what_happened() -> None:
+    """Requests, events, refusals, sockets, gaps and lags are all in the text."""
+    metrics = Metrics()
+    for _ in range(3):
+        metrics.count_request("GET", "/users/{id}", 200, 0.002)
+    metrics.count_event("message", 2)
+    metrics.count_event("message")
+    metrics.count_throttled("login")
+    metrics.count_gap()
+    metrics.note_lag(0.004)
+    metrics.open_socket()
+    metrics.open_socket()
+    metrics.close_socket(4401)
+    metrics.watch("database_waiting", "Writes that wait", lambda: 7)
+    assert value(metrics, "dating_requests_total", method="GET", route="/users/{id}", status="200") == 3
+    assert value(metrics, "dating_request_seconds_count", route="/users/{id}") == 3
+    assert value(metrics, "dating_events_total", type="message") == 3
+    assert value(metrics, "dating_throttled_total", limit="login") == 1
+    assert value(metrics, "dating_gap_repairs_total") == 1
+    assert value(metrics, "dating_inbox_lag_seconds_count") == 1
+    assert value(metrics, "dating_sockets") == 1
+    assert value(metrics, "dating_socket_closes_total", code="4401") == 1
+    assert value(metrics, "dating_database_waiting") == 7
+    assert b"dating_inbox_lag_seconds_bucket" in metrics.render()
+
+
+def test_metrics_of_two_applications_are_apart() -> None:
+    """Every application has its own registry."""
+    first, second = Metrics(), Metrics()
+    first.count_gap()
+    assert value(second, "dating_gap_repairs_total") == 0
+
+
+def test_strange_methods_and_codes_make_no_new_series() -> None:
+    """A caller cannot fill the memory with names of its own."""
+    metrics = Metrics()
+    for number in range(50):
+        metrics.count_request(f"X{number}", "none", 405, 0.0)
+        metrics.open_socket()
+        metrics.close_socket(5000 + number)
+    assert value(metrics, "dating_requests_total", method="other", route="none", status="405") == 50
+    assert value(metrics, "dating_socket_closes_total", code="other") == 50
+
+
+async def test_loop_lag_is_measured() -> None:
+    """The task notes every turn until it is cancelled."""
+    metrics = Metrics()
+    task = asyncio.create_task(metrics.measure_loop(0.001))
+    while not value(metrics, "dating_loop_lag_seconds_count"):
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+@pytest.mark.parametrize(
+    ("settings", "client", "authorization", "allowed"),
+    [
+        (Settings(), "127.0.0.1", None, True),
+        (Settings(), "::1", None, True),
+        (Settings(), "10.0.0.1", None, False),
+        (Settings(), None, None, False),
+        (Settings(), "testclient", None, False),
+        (Settings(env="production"), "127.0.0.1", None, False),
+        (Settings(metrics_token="t"), "127.0.0.1", None, False),
+        (Settings(metrics_token="t"), "127.0.0.1", "Bearer é", False),
+        (Settings(env="production", metrics_token="t"), "10.0.0.1", "Bearer t", True),
+    ],
+)
+def test_who_may_scrape(settings: Settings, client: str | None, authorization: str | None, allowed: bool) -> None:
+    """The token decides where there is one; without it only loopback in development."""
+    assert may_scrape(settings, client, authorization) is allowed
+
+
+async def works() -> None:
+    """A dependency within reach."""
+
+
+async def fails() -> None:
+    """A dependency that is away."""
+    raise OSError("password=canary")
+
+
+async def hangs() -> None:
+    """A dependency that does not answer."""
+    await asyncio.Event().wait()
+
+
+async def test_readiness_follows_the_life_of_the_server() -> None:
+    """Not before the start, not while draining."""
+    readiness = Readiness()
+    readiness.need("database", works)
+    assert (await readiness.report()).http_status == 503
+    readiness.open()
+    report = await readiness.report()
+    assert (report.status, report.checks, report.http_status) == ("ok", {"database": "ok"}, 200)
+    readiness.drain()
+    report = await readiness.report()
+    assert (report.status, report.http_status) == ("draining", 503)
+
+
+async def test_a_wanted_dependency_only_degrades() -> None:
+    """Without Redis the server still answers; without the database it does not."""
+    degraded, unavailable = Readiness(), Readiness()
+    degraded.want("redis", fails)
+    unavailable.want("redis", works)
+    unavailable.need("database", fails)
+    degraded.open()
+    unavailable.open()
+    assert msgspec.to_builtins(await degraded.report()) == {"status": "degraded", "checks": {"redis": "failing"}}
+    assert (await degraded.report()).http_status == 200
+    assert (await unavailable.report()).status == "unavailable"
+    assert (await unavailable.report()).http_status == 503
+
+
+async def test_a_hanging_check_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A check has a deadline, so that /readyz answers."""
+    monkeypatch.setattr("dating.observe.CHECK_SECONDS", 0.01)
+    readiness = Readiness()
+    readiness.need("database", hangs)
+    readiness.open()
+    assert (await readiness.report()).status == "unavailable"
+
+
+async def test_many_questions_are_one_check() -> None:
+    """Asking a hundred times at once asks the database once."""
+    asked: list[int] = []
+
+    async def count() -> None:
+        asked.append(1)
+
+    readiness = Readiness()
+    readiness.need("database", count)
+    readiness.open()
+    await asyncio.gather(*(readiness.report() for _ in range(100)))
+    assert len(asked) == 1
+
+
+async def test_a_full_disk_is_found(tmp_path: Path) -> None:
+    """The check passes with room and raises without."""
+    await check_disk(tmp_path, 1)
+    with pytest.raises(OSError, match="free"):
+        await check_disk(tmp_path, 1 << 62)
+
+
+async def call(app: Watch, kind: str = "http", *headers: tuple[bytes, bytes]) -> list[Message]:
+    """Send one request through the layer and collect what comes out."""
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}  # type: ignore[return-value]
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {"type": kind, "method": "GET", "path": "/users/5", "headers": list(headers)}
+    await app(scope, receive, send)  # type: ignore[arg-type]
+    return sent
+
+
+def answering(status: int, seen: list[str]) -> Watch:
+    """A layer over an application that answers with this status and notes the request's id."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(request_id.get())
+        scope["path_template"] = "/users/{id}"
+        await send({"type": "http.response.start", "status": status, "headers": []})  # type: ignore[arg-type]
+
+    return Watch(app, Metrics())
+
+
+async def test_every_request_has_an_id_and_is_counted() -> None:
+    """The id that the application sees is answered; the route is the template, never the path."""
+    seen: list[str] = []
+    app = answering(204, seen)
+    first, second = await call(app), await call(app)
+    assert len(set(seen)) == 2
+    assert dict(first[0]["headers"])[b"x-request-id"].decode() == seen[0]  # type: ignore[typeddict-item]
+    assert dict(second[0]["headers"])[b"x-request-id"].decode() == seen[1]  # type: ignore[typeddict-item]
+    assert request_id.get() == ""
+    assert value(app.metrics, "dating_requests_total", method="GET", route="/users/{id}", status="204") == 2
+
+
+@pytest.mark.parametrize("given", [b"short", b"a\r\nb-and-more", b"x" * 65, "идентификатор".encode()])
+async def test_only_a_plain_id_is_taken_over(given: bytes) -> None:
+    """A caller's id is used when it is a plain word, else replaced."""
+    seen: list[str] = []
+    app = answering(200, seen)
+    await call(app, "http", (b"x-request-id", b"trace-0123.AB_c"))
+    await call(app, "http", (b"x-request-id", given))
+    assert seen[0] == "trace-0123.AB_c"
+    assert seen[1].encode() != given
+
+
+async def test_an_exception_counts_as_500() -> None:
+    """What the application does not catch is counted and goes on."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        raise ZeroDivisionError
+
+    watch = Watch(app, Metrics())
+    with pytest.raises(ZeroDivisionError):
+        await call(watch)
+    assert value(watch.metrics, "dating_requests_total", method="GET", route="none", status="500") == 1
+
+
+async def test_sockets_have_an_id_and_are_not_timed() -> None:
+    """A socket's life is no request."""
+    seen: list[str] = []
+    app = answering(200, seen)
+    await call(app, "websocket")
+    assert seen[0]
+    assert value(app.metrics, "dating_request_seconds_count", route="/users/{id}") is None
+
+
+def record(message: str, *args: object, **extra: object) -> logging.LogRecord:
+    """A line as the application logs it."""
+    made = logging.makeLogRecord({"name": "dating.chat", "levelname": "INFO", "msg": message, "args": args})
+    made.__dict__.update(extra)
+    return made
+
+
+FORMATTERS = [JsonLines(), TextLines(quote=True), TextLines(quote=False)]
+
+
+@pytest.mark.parametrize("formatter", FORMATTERS)
+def test_one_event_is_one_line(formatter: logging.Formatter) -> None:
+    """No line break, escape code or separator of a user starts a line of its own; Cyrillic and emoji stay."""
+    line = formatter.format(record("Привет 💌 %s", "a\r\nb\x1b[2Jc\u2028d\x85e", reason="f\ng"))
+    assert len(line.splitlines()) == 1
+    assert "\x1b" not in line
+    assert "Привет 💌" in line
+
+
+@pytest.mark.parametrize("formatter", FORMATTERS)
+def test_only_listed_fields_are_logged(formatter: logging.Formatter) -> None:
+    """An extra field reaches the log only when it is on the list, with the request's id beside it."""
+    mark = request_id.set("abc12345")
+    line = formatter.format(record("Sent.", user_id=5, body="canary", latitude=52.1))
+    request_id.reset(mark)
+    assert "user_id" in line
+    assert "abc12345" in line
+    assert "canary" not in line
+    assert "52.1" not in line
+
+
+@pytest.mark.parametrize("formatter", FORMATTERS)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "GET /ws/chat?session=canary&since=5",
+        "Authorization: Bearer canary",
+        'password="canary"',
+        "eyJcanary.eyJcanary.canary",
+        "refresh_token: canary",
+    ],
+)
+def test_credentials_are_blotted_out(formatter: logging.Formatter, text: str) -> None:
+    """Even a careless line shows no token and no password."""
+    assert "canary" not in formatter.format(record("Odd: %s", text))
+
+
+def caught() -> logging.LogRecord:
+    """A line with an exception that quotes a secret."""
+    try:
+        raise LookupError("Key (email)=(canary)\nforged line")
+    except LookupError:
+        return record("Failed.", exc_info=sys.exc_info())
+
+
+def test_exceptions_are_placed_without_their_words() -> None:
+    """For machines an exception is its type and its place; what it quotes stays out."""
+    line = json.loads(JsonLines().format(caught()))
+    assert line["error"] == "LookupError"
+    assert line["trace"][-1].startswith("test_observe.py:")
+    for formatter in (JsonLines(), TextLines(quote=False)):
+        text = formatter.format(caught())
+        assert "LookupError" in text
+        assert "canary" not in text
+        assert len(text.splitlines()) == 1
+
+
+def test_tracebacks_for_people_are_indented() -> None:
+    """In development the whole traceback follows, every line of it indented."""
+    first, *rest = TextLines(quote=True).format(caught()).splitlines()
+    assert first.endswith("Failed.")
+    assert all(line.startswith("    ") for line in rest)
+    assert rest[-1].strip() == "forged line"
+
+
+@pytest.fixture
+def logging_as_before() -> Iterator[None]:
+    """Gives the process its logging back."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+@pytest.mark.usefixtures("logging_as_before")
+def test_logs_go_where_the_settings_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Our lines from the level on, other libraries' warnings, and no line of a socket's address."""
+    monkeypatch.setattr("sys.stderr", stream := io.StringIO())
+    configure_logs(Settings(log_format="json", log_level="info"))
+    logging.getLogger("dating.x").info("ours")
+    logging.getLogger("dating.x").debug("too fine")
+    logging.getLogger("uvicorn.error").info("WebSocket /ws/chat?session=canary [accepted]")
+    logging.getLogger("asyncio").info("theirs")
+    logging.getLogger("asyncio").warning("their warning")
+    assert [json.loads(line)["message"] for line in stream.getvalue().splitlines()] == ["ours", "their warning"]
