@@ -22,8 +22,6 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
 
-from litestar.enums import ScopeType
-from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 from msgspec import Struct
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4 as METRICS_TYPE
@@ -37,16 +35,25 @@ __all__ = [
     "Readiness",
     "Report",
     "TextLines",
-    "Watch",
     "check_disk",
     "configure_logs",
     "may_scrape",
+    "new_request_id",
     "request_id",
 ]
 
 log = logging.getLogger("dating.observe")
 request_id: ContextVar[str] = ContextVar("request_id", default="")
-"""The id of the request, or of the socket's opening request, that this task works for."""
+"""The id of the request that this task works for."""
+
+_PREFIX = secrets.token_hex(4)
+_numbers = itertools.count(1)
+
+
+def new_request_id() -> str:
+    """An id that no other request of any process has."""
+    return f"{_PREFIX}{next(_numbers):x}"
+
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -74,14 +81,21 @@ class Metrics:
         self._answered: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._told: dict[str, Counter] = {}
 
-    def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
-        """One answer. `route` is the template of the path, never the path: there must be few of them."""
+    def request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count one answer, and log it when it is slow or broken (at the level debug: always).
+
+        `route` is the template of the path, never the path: there must be few of them.
+        """
         key = (method if method in METHODS else "other", route, status)
         if (children := self._answered.get(key)) is None:
             counter = self._requests.labels(*key)
             children = self._answered[key] = (counter, self._seconds.labels(route))
         children[0].inc()
         children[1].observe(seconds)
+        severity = logging.WARNING if status >= 500 or seconds > SLOW_SECONDS else logging.DEBUG
+        if log.isEnabledFor(severity):
+            extra = {"method": key[0], "route": route, "status": status, "milliseconds": round(seconds * 1000, 1)}
+            log.log(severity, "Answered.", extra=extra)
 
     def count_event(self, kind: str, recipients: int = 1) -> None:
         """One event of this type told to so many people."""
@@ -208,68 +222,6 @@ async def check_disk(folder: Path, least: int = 64 << 20) -> None:
     """Raises OSError when the disk of this folder has less room than `least` bytes."""
     if (free := shutil.disk_usage(folder).free) < least:
         raise OSError(f"{free} bytes are free")
-
-
-class Watch:
-    """The outermost ASGI layer: gives every request an id, counts and times it, logs what is slow or broken.
-
-    The id is the caller's `X-Request-Id` where that is a plain word, and is answered in the same header.
-    """
-
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self.app = app
-        self.metrics = metrics
-        self._prefix = secrets.token_hex(4)
-        self._numbers = itertools.count(1)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        kind: str = scope["type"]
-        if kind == "lifespan":
-            return await self.app(scope, receive, send)
-        identity = self._identify(scope)
-        mark = request_id.set(identity)
-        try:
-            if scope["type"] == ScopeType.HTTP:
-                await self._time(scope, receive, send, identity)
-            else:
-                await self.app(scope, receive, send)
-        finally:
-            request_id.reset(mark)
-
-    def _identify(self, scope: Scope) -> str:
-        for name, value in scope["headers"]:
-            if name == b"x-request-id" and re.fullmatch(rb"[A-Za-z0-9._-]{8,64}", value):
-                return value.decode("ascii")
-        return f"{self._prefix}{next(self._numbers):x}"
-
-    async def _time(self, scope: HTTPScope, receive: Receive, send: Send, identity: str) -> None:
-        status = 499  # the caller went away before there was an answer
-        header = (b"x-request-id", identity.encode("ascii"))
-
-        async def note(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                message["headers"] = [*message["headers"], header]
-            await send(message)
-
-        started = time.perf_counter()
-        try:
-            await self.app(scope, receive, note)
-        except Exception:
-            status = 500
-            raise
-        finally:
-            self._record(scope, status, time.perf_counter() - started)
-
-    def _record(self, scope: HTTPScope, status: int, seconds: float) -> None:
-        method = str(scope["method"])
-        route = str(scope.get("path_template") or "none")
-        self.metrics.count_request(method, route, status, seconds)
-        severity = logging.WARNING if status >= 500 or seconds > SLOW_SECONDS else logging.DEBUG
-        if log.isEnabledFor(severity):
-            extra = {"method": method, "route": route, "status": status, "milliseconds": round(seconds * 1000, 1)}
-            log.log(severity, "Answered.", extra=extra)
 
 
 FIELDS = ("method", "route", "status", "milliseconds", "user_id", "conn", "event", "code", "count", "reason")

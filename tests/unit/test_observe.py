@@ -10,17 +10,16 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from litestar.types import Message, Receive, Scope, Send
 
 from dating.observe import (
     JsonLines,
     Metrics,
     Readiness,
     TextLines,
-    Watch,
     check_disk,
     configure_logs,
     may_scrape,
+    new_request_id,
     request_id,
 )
 from dating.settings import Settings
@@ -35,7 +34,7 @@ def test_metrics_count_what_happened() -> None:
     """Requests, events, refusals, sockets, gaps and lags are all in the text."""
     metrics = Metrics()
     for _ in range(3):
-        metrics.count_request("GET", "/users/{id}", 200, 0.002)
+        metrics.request("GET", "/users/{id}", 200, 0.002)
     metrics.count_event("message", 2)
     metrics.count_event("message")
     metrics.count_throttled("login")
@@ -68,7 +67,7 @@ def test_strange_methods_and_codes_make_no_new_series() -> None:
     """A caller cannot fill the memory with names of its own."""
     metrics = Metrics()
     for number in range(50):
-        metrics.count_request(f"X{number}", "none", 405, 0.0)
+        metrics.request(f"X{number}", "none", 405, 0.0)
         metrics.open_socket()
         metrics.close_socket(5000 + number)
     assert value(metrics, "dating_requests_total", method="other", route="none", status="405") == 50
@@ -176,74 +175,23 @@ async def test_a_full_disk_is_found(tmp_path: Path) -> None:
         await check_disk(tmp_path, 1 << 62)
 
 
-async def call(app: Watch, kind: str = "http", *headers: tuple[bytes, bytes]) -> list[Message]:
-    """Send one request through the layer and collect what comes out."""
-    sent: list[Message] = []
-
-    async def receive() -> Message:
-        return {"type": "http.request", "body": b"", "more_body": False}  # type: ignore[return-value]
-
-    async def send(message: Message) -> None:
-        sent.append(message)
-
-    scope = {"type": kind, "method": "GET", "path": "/users/5", "headers": list(headers)}
-    await app(scope, receive, send)  # type: ignore[arg-type]
-    return sent
+def test_request_ids_differ() -> None:
+    """No id is given twice, and each is a plain word."""
+    ids = {new_request_id() for _ in range(1000)}
+    assert len(ids) == 1000
+    assert all(identity.isalnum() for identity in ids)
 
 
-def answering(status: int, seen: list[str]) -> Watch:
-    """A layer over an application that answers with this status and notes the request's id."""
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        seen.append(request_id.get())
-        scope["path_template"] = "/users/{id}"
-        await send({"type": "http.response.start", "status": status, "headers": []})  # type: ignore[arg-type]
-
-    return Watch(app, Metrics())
-
-
-async def test_every_request_has_an_id_and_is_counted() -> None:
-    """The id that the application sees is answered; the route is the template, never the path."""
-    seen: list[str] = []
-    app = answering(204, seen)
-    first, second = await call(app), await call(app)
-    assert len(set(seen)) == 2
-    assert dict(first[0]["headers"])[b"x-request-id"].decode() == seen[0]  # type: ignore[typeddict-item]
-    assert dict(second[0]["headers"])[b"x-request-id"].decode() == seen[1]  # type: ignore[typeddict-item]
-    assert request_id.get() == ""
-    assert value(app.metrics, "dating_requests_total", method="GET", route="/users/{id}", status="204") == 2
-
-
-@pytest.mark.parametrize("given", [b"short", b"a\r\nb-and-more", b"x" * 65, "идентификатор".encode()])
-async def test_only_a_plain_id_is_taken_over(given: bytes) -> None:
-    """A caller's id is used when it is a plain word, else replaced."""
-    seen: list[str] = []
-    app = answering(200, seen)
-    await call(app, "http", (b"x-request-id", b"trace-0123.AB_c"))
-    await call(app, "http", (b"x-request-id", given))
-    assert seen[0] == "trace-0123.AB_c"
-    assert seen[1].encode() != given
-
-
-async def test_an_exception_counts_as_500() -> None:
-    """What the application does not catch is counted and goes on."""
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        raise ZeroDivisionError
-
-    watch = Watch(app, Metrics())
-    with pytest.raises(ZeroDivisionError):
-        await call(watch)
-    assert value(watch.metrics, "dating_requests_total", method="GET", route="none", status="500") == 1
-
-
-async def test_sockets_have_an_id_and_are_not_timed() -> None:
-    """A socket's life is no request."""
-    seen: list[str] = []
-    app = answering(200, seen)
-    await call(app, "websocket")
-    assert seen[0]
-    assert value(app.metrics, "dating_request_seconds_count", route="/users/{id}") is None
+def test_slow_and_broken_answers_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """A quick good answer is only counted; a slow or failed one leaves a line with its fields."""
+    metrics = Metrics()
+    metrics.request("GET", "/a", 200, 0.01)
+    metrics.request("GET", "/b", 200, 3.0)
+    metrics.request("GET", "/c", 503, 0.01)
+    assert [(line.levelname, line.__dict__["route"]) for line in caplog.records] == [
+        ("WARNING", "/b"),
+        ("WARNING", "/c"),
+    ]
 
 
 def record(message: str, *args: object, **extra: object) -> logging.LogRecord:
