@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from dating.environment import ALIASES, RULES, Alias, SettingsError, drop_empty, read_dotenv
-from dating.signing import check_secrets, keep_secret
+from dating.signing import check_secrets, find_weakness, keep_secret
 
 __all__ = [
     "KNOBS",
@@ -27,7 +27,7 @@ __all__ = [
     "Settings",
     "SettingsError",
     "describe",
-    "find_unknown",
+    "find_oddities",
     "load",
     "write_example",
 ]
@@ -44,32 +44,20 @@ HIDDEN = {"secret": True}
 class Settings(Struct, frozen=True, kw_only=True):
     """What a server is told from outside. Times are seconds and sizes bytes unless the name says more."""
 
-    env: Annotated[
-        Literal["development", "production"], Meta(description="what strictness and defaults hold")
-    ] = "development"
+    env: Annotated[Literal["development", "production"], Meta(description="what strictness and defaults hold")] = "development"
     host: Annotated[Text, Meta(description="address to listen on")] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535, description="port to listen on; 0 takes a free one")] = 8088
-    trusted_proxies: Annotated[
-        tuple[str, ...], Meta(description="addresses or networks whose X-Forwarded-For is believed")
-    ] = ()
+    trusted_proxies: Annotated[tuple[str, ...], Meta(description="addresses or networks whose X-Forwarded-For is believed")] = ()
     cors_origins: Annotated[
         tuple[str, ...], Meta(description="other origins whose pages may call, exactly: https://example.org")
     ] = ()
     body_limit: Annotated[Count, Meta(description="largest body of a request in bytes")] = 64 * 1024
     max_json_depth: Annotated[Count, Meta(description="deepest nesting of a JSON body")] = 64
-    drain_seconds: Annotated[
-        Moment, Meta(description="time over which sockets are sent away at shutdown")
-    ] = 1.0
+    drain_seconds: Annotated[Moment, Meta(description="time over which sockets are sent away at shutdown")] = 1.0
     docs: Annotated[bool, Meta(description="serve the API pages")] = True
-    testing: Annotated[bool, Meta(description="allow the testers' operations (DELETE /clear/my/swipes)")] = (
-        True
-    )
-    log_format: Annotated[Literal["text", "json"], Meta(description="lines for people or for machines")] = (
-        "text"
-    )
-    log_level: Annotated[
-        Literal["debug", "info", "warning", "error"], Meta(description="least level logged")
-    ] = "info"
+    testing: Annotated[bool, Meta(description="allow the testers' operations (DELETE /clear/my/swipes)")] = True
+    log_format: Annotated[Literal["text", "json"], Meta(description="lines for people or for machines")] = "text"
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], Meta(description="least level logged")] = "info"
     metrics_token: Annotated[
         str | None,
         Meta(
@@ -78,9 +66,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         ),
     ] = None
 
-    database_path: Annotated[Path, Meta(description="the embedded SQLite file, made at the first start")] = (
-        Path("dating.db")
-    )
+    database_path: Annotated[Path, Meta(description="the embedded SQLite file, made at the first start")] = Path("dating.db")
     database_url: Annotated[
         str | None, Meta(description="postgresql://user:password@host/name; wins over the path", extra=HIDDEN)
     ] = None
@@ -91,9 +77,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     postgres_acquire_seconds: Annotated[Period, Meta(description="deadline to get a pooled connection")] = 5.0
     postgres_statement_seconds: Annotated[Period, Meta(description="deadline of one statement")] = 10.0
     postgres_lock_seconds: Annotated[Period, Meta(description="deadline to get a row lock")] = 5.0
-    postgres_idle_seconds: Annotated[
-        Period, Meta(description="an idle open transaction is ended after this")
-    ] = 10.0
+    postgres_idle_seconds: Annotated[Period, Meta(description="an idle open transaction is ended after this")] = 10.0
     write_queue: Annotated[Count, Meta(description="writes that may wait before 503 is answered")] = 10_000
     redis_url: Annotated[
         str | None,
@@ -109,19 +93,13 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = field(default_factory=lambda: (secrets.token_urlsafe(48),))
     access_token_seconds: Annotated[Seconds, Meta(description="life of an access token")] = 900
     refresh_token_seconds: Annotated[Seconds, Meta(description="life of a refresh token")] = 30 * 86400
-    refresh_grace_seconds: Annotated[
-        Moment, Meta(description="a rotated refresh token still answers this long")
-    ] = 10.0
+    refresh_grace_seconds: Annotated[Moment, Meta(description="a rotated refresh token still answers this long")] = 10.0
     session_token_seconds: Annotated[Seconds, Meta(description="life of a one-time socket token")] = 30
-    argon2_memory_kib: Annotated[int, Meta(ge=8, le=4 << 20, description="memory of one password hash")] = (
-        19456
-    )
+    argon2_memory_kib: Annotated[int, Meta(ge=8, le=4 << 20, description="memory of one password hash")] = 19456
     argon2_time: Annotated[Count, Meta(description="passes of one password hash")] = 2
     password_threads: Annotated[Count, Meta(description="threads that hash passwords")] = 2
 
-    email_domains: Annotated[
-        tuple[str, ...], Meta(description="e-mail domains that may register; empty: any")
-    ] = ()
+    email_domains: Annotated[tuple[str, ...], Meta(description="e-mail domains that may register; empty: any")] = ()
     email_verification: Annotated[
         Literal["off", "optional", "required"],
         Meta(description="mail codes never, when an address is given, or demand one before anything else"),
@@ -140,24 +118,16 @@ class Settings(Struct, frozen=True, kw_only=True):
     socket_queue_frames: Annotated[Count, Meta(description="frames that wait for one slow client")] = 256
     heartbeat_seconds: Annotated[Period, Meta(description="time between heartbeats, jittered")] = 25.0
     socket_silence_seconds: Annotated[Period, Meta(description="a silent socket is dead after this")] = 60.0
-    socket_stall_seconds: Annotated[
-        Period, Meta(description="a socket that takes nothing is closed after this")
-    ] = 30.0
+    socket_stall_seconds: Annotated[Period, Meta(description="a socket that takes nothing is closed after this")] = 30.0
     typing_seconds: Annotated[Moment, Meta(description="least time between typing events of one chat")] = 3.0
-    tops_seconds: Annotated[Period, Meta(description="time between comparisons of inbox tops, jittered")] = (
-        45.0
-    )
+    tops_seconds: Annotated[Period, Meta(description="time between comparisons of inbox tops, jittered")] = 45.0
 
     cell_hysteresis_meters: Annotated[
         int, Meta(ge=0, le=100_000, description="way beyond a cell's edge before a person's cell changes")
     ] = 250
-    likes_per_day: Annotated[
-        int, Meta(ge=0, le=1_000_000, description="likes a day for each person; 0: no limit")
-    ] = 0
+    likes_per_day: Annotated[int, Meta(ge=0, le=1_000_000, description="likes a day for each person; 0: no limit")] = 0
     rate_limits: Annotated[bool, Meta(description="0 switches all the limits below off")] = True
-    limit_login: Annotated[
-        Limit, Meta(description="sign-in attempts for one account, and for one address")
-    ] = "10/minute"
+    limit_login: Annotated[Limit, Meta(description="sign-in attempts for one account, and for one address")] = "10/minute"
     limit_register: Annotated[Limit, Meta(description="registrations from one address")] = "20/hour"
     limit_code: Annotated[Limit, Meta(description="codes mailed to, or tried by, one person")] = "10/hour"
     limit_refresh: Annotated[Limit, Meta(description="token refreshes from one address")] = "60/minute"
@@ -165,9 +135,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     limit_message: Annotated[Limit, Meta(description="messages of one person")] = "300/minute"
     limit_read: Annotated[Limit, Meta(description="read receipts of one person")] = "600/minute"
     limit_search: Annotated[Limit, Meta(description="candidate pages of one person")] = "120/minute"
-    limit_profile: Annotated[Limit, Meta(description="other people's profiles opened by one person")] = (
-        "2000/day"
-    )
+    limit_profile: Annotated[Limit, Meta(description="other people's profiles opened by one person")] = "2000/day"
     limit_location: Annotated[Limit, Meta(description="places one person may set")] = "20/hour"
     limit_socket: Annotated[Limit, Meta(description="socket tokens of one person")] = "60/minute"
 
@@ -241,9 +209,7 @@ def load(environ: Mapping[str, str] | None = None, dotenv: str | Path | None = "
     In development without a secret, makes one and keeps it in a file of mode 0600 beside the database.
     Raises SettingsError with every problem found.
     """
-    found = _find_all(
-        [drop_empty(os.environ if environ is None else environ), drop_empty(read_dotenv(dotenv))]
-    )
+    found = _find_all([drop_empty(os.environ if environ is None else environ), drop_empty(read_dotenv(dotenv))])
     if found.get("env") == "production":
         found = PRODUCTION | found
         check_secrets(found.get("jwt_secrets", ()))
@@ -319,15 +285,16 @@ class Row(NamedTuple):
 
 def describe(settings: Settings) -> list[Row]:
     """What is in force, without secrets, in the order of the struct."""
-    return [
-        Row(knob.variable, _spell(knob.show(getattr(settings, knob.name))), knob.meaning) for knob in KNOBS
-    ]
+    return [Row(knob.variable, _spell(knob.show(getattr(settings, knob.name))), knob.meaning) for knob in KNOBS]
 
 
-def find_unknown(environ: Mapping[str, str]) -> list[str]:
-    """Variables that begin with DATING_ and mean nothing: most likely misspelled."""
+def find_oddities(settings: Settings, environ: Mapping[str, str] | None = None, dotenv: str | Path | None = ".env") -> list[str]:
+    """What is allowed and most likely a mistake: names that mean nothing, and in development a weak secret."""
     known = {knob.variable for knob in KNOBS}
-    return sorted(name for name in environ if name.startswith("DATING_") and name not in known)
+    given = {*read_dotenv(dotenv), *(os.environ if environ is None else environ)}
+    odd = [f"{name} means nothing here." for name in sorted(given - known) if name.startswith("DATING_")]
+    weak = [reason for secret in settings.jwt_secrets if (reason := find_weakness(secret))]
+    return odd + [f"JWT_SECRET {reason}; production would refuse it." for reason in weak]
 
 
 def write_example() -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dating.settings import KNOBS, Settings, SettingsError, describe, find_unknown, load, write_example
+from dating.settings import KNOBS, Settings, SettingsError, describe, find_oddities, load, write_example
 from dating.signing import find_weakness, keep_secret
 
 STRONG = "kT3vXz9QpLw7RbN2mYc8HsD4fGj6UaE1"
@@ -96,9 +96,7 @@ def test_own_name_wins_over_aliases() -> None:
     )
     assert settings.redis_url == "redis://a"
     assert settings.database_url == "postgres://e/f"
-    assert (
-        load({"REDIS_ADDR": "b:1", "REDIS_HOST": "c", "JWT_SECRET": STRONG}, None).redis_url == "redis://b:1"
-    )
+    assert load({"REDIS_ADDR": "b:1", "REDIS_HOST": "c", "JWT_SECRET": STRONG}, None).redis_url == "redis://b:1"
 
 
 def test_seed_environment_is_understood(tmp_path: Path) -> None:
@@ -294,19 +292,20 @@ def test_every_variable_is_described_once() -> None:
     assert all(row.meaning for row in rows)
 
 
-def test_unknown_variables_are_found() -> None:
-    """A misspelled DATING_ variable is reported, other programs' are not."""
-    assert find_unknown({"DATING_LIKES_PER_DAYS": "5", "DATING_ENV": "development", "PATH": ""}) == [
-        "DATING_LIKES_PER_DAYS"
+def test_oddities_are_found(tmp_path: Path) -> None:
+    """A misspelled DATING_ variable of either source and a weak secret are reported, other programs' names are not."""
+    (tmp_path / ".env").write_text("DATING_LIKES=5\nOTHER=1\n")
+    environ = {"DATING_ENVIRONMENT": "x", "DATING_ENV": "development", "PATH": ""}
+    assert find_oddities(Settings(jwt_secrets=(STRONG, "short")), environ, tmp_path / ".env") == [
+        "DATING_ENVIRONMENT means nothing here.",
+        "DATING_LIKES means nothing here.",
+        "JWT_SECRET has 5 bytes of at least 32; production would refuse it.",
     ]
 
 
 def test_example_changes_nothing(tmp_path: Path) -> None:
     """With every line of the example uncommented, the settings are the defaults."""
-    lines = [
-        line[1:] if line.startswith("#") and "=" in line.split(" ")[0] else line
-        for line in write_example().splitlines()
-    ]
+    lines = [line[1:] if line.startswith("#") and "=" in line.split(" ")[0] else line for line in write_example().splitlines()]
     (tmp_path / ".env").write_text("\n".join(lines))
     assert repr(load({"JWT_SECRET": STRONG}, tmp_path / ".env")) == repr(Settings())
     assert sum("=" in line and not line.startswith("#") for line in lines) == len(KNOBS)

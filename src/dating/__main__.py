@@ -1,0 +1,206 @@
+"""The command line: serve, migrate, check, create-admin, replay.
+
+Every command imports what it needs when it runs, so that help is quick and the server loads nothing of the others.
+"""
+
+import asyncio
+import os
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, NoReturn
+
+import rich_click as click
+
+from dating import __version__
+from dating.settings import Settings, SettingsError, describe, find_oddities, load, write_example
+
+FOUND, USAGE, AWAY = 1, 2, 3
+EXIT_CODES = """Exit codes: 0 all is well; 1 the work found something wrong; 2 the command or a setting is wrong;
+3 a database or Redis cannot be reached."""
+DEADLINE = 5.0
+
+
+class Commands(click.RichGroup):
+    """Turns what the commands raise into a sentence and an exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command. Unforeseen errors keep their traceback."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            if (code := judge(error)) is None:
+                raise
+            fail(str(error), code)
+
+
+def judge(error: Exception) -> int | None:
+    """The exit code for what a command raised, or None for a bug."""
+    from dating.errors import Refusal, Unavailable
+    from dating.migrate import SchemaError
+
+    if isinstance(error, SettingsError):
+        return USAGE
+    if isinstance(error, Unavailable):
+        return AWAY
+    return FOUND if isinstance(error, Refusal | SchemaError) else None
+
+
+def fail(sentence: str, code: int) -> NoReturn:
+    """Say why on standard error and leave with this code."""
+    click.echo(sentence, err=True)
+    raise SystemExit(code)
+
+
+def read_settings(**changes: object) -> Settings:
+    """The settings of the environment with what the command line says otherwise. Raises SettingsError."""
+    said = {name.upper(): str(value) for name, value in changes.items() if value is not None}
+    return load({**os.environ, **said})
+
+
+@click.group(cls=Commands, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="dating", message="%(prog)s %(version)s")
+def main() -> None:
+    """A whole dating service in one process: register, swipe, match and chat over WebSocket.
+
+    Settings come from the environment and from `.env`; `dating check` shows them.
+    """
+
+
+@main.command()
+@click.option("--host", metavar="ADDRESS", help="Listen on this address instead of HOST.")
+@click.option("--port", type=int, metavar="NUMBER", help="Listen on this port instead of PORT; 0 takes a free one.")
+def serve(host: str | None, port: int | None) -> None:
+    """Start the server; brings the schema of the database up to date first.
+
+    SIGTERM and Ctrl-C send the connected people away gently; a second one stops at once.
+    """
+    settings = read_settings(host=host, port=port)
+    from dating.serve import serve as run
+
+    run(settings)
+
+
+@main.command()
+def migrate() -> None:
+    """Bring the schema of the database up to date; safe to repeat, and from several machines at once."""
+    from rich.progress import Progress
+
+    from dating.database import connect
+    from dating.migrate import Migration
+    from dating.migrate import migrate as apply
+
+    async def run() -> list[str]:
+        db = connect(read_settings())
+        await db.open()
+        try:
+            with Progress(transient=True) as progress:
+                task = progress.add_task("Migrations")
+
+                def show(migration: Migration, number: int, total: int) -> None:
+                    progress.update(task, completed=number, total=total, description=migration.name)
+
+                return await apply(db, on_step=show)
+        finally:
+            await db.close()
+
+    done = asyncio.run(run())
+    for name in done:
+        click.echo(f"applied {name}")
+    click.echo(f"The schema is up to date; {len(done)} applied now.")
+
+
+@main.command()
+def check() -> None:
+    """Show the settings in force, without secrets, and try the database and Redis."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    settings = read_settings()
+    table = Table("variable", "value", "meaning", box=None)
+    for row in describe(settings):
+        table.add_row(*(Text(cell) for cell in row))
+    Console().print(table)
+    oddities = find_oddities(settings)
+    for oddity in oddities:
+        click.echo(f"odd: {oddity}")
+    raise SystemExit(max(FOUND if oddities else 0, asyncio.run(probe(settings))))
+
+
+async def probe(settings: Settings) -> int:
+    """Try what the server depends on and say how it went; the exit code."""
+    codes = [await _try("database", probe_database(settings))]
+    if settings.redis_url:
+        codes.append(await _try("Redis", probe_redis(settings.redis_url)))
+    return max(codes)
+
+
+async def _try(name: str, attempt: Coroutine[Any, Any, tuple[str, int]]) -> int:
+    try:
+        async with asyncio.timeout(DEADLINE):
+            said, code = await attempt
+    except Exception as error:
+        known = judge(error)
+        said = str(error) if known else f"cannot be reached: {type(error).__name__}"
+        code = known or AWAY
+    click.echo(f"{name}: {said}")
+    return code
+
+
+async def probe_database(settings: Settings) -> tuple[str, int]:
+    """Whether the database answers and has the schema of this code."""
+    from dating.database import connect
+    from dating.migrate import pending
+
+    if not settings.database_url and not settings.database_path.exists():
+        return f"{settings.database_path} will be made at the first start", 0
+    db = connect(settings)
+    await db.open()
+    try:
+        missing = await pending(db)
+    finally:
+        await db.close()
+    if missing:
+        return f"answers, and lacks {', '.join(missing)}: run `dating migrate`", FOUND
+    return "answers, and its schema is up to date", 0
+
+
+async def probe_redis(url: str) -> tuple[str, int]:
+    """Whether Redis answers."""
+    from redis.asyncio import Redis
+
+    async with Redis.from_url(url, socket_connect_timeout=2, socket_timeout=2) as redis:
+        await redis.ping()
+    return "answers", 0
+
+
+@main.command("create-admin")
+@click.argument("username")
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input instead of asking.")
+def create_admin(username: str, password_stdin: bool) -> None:
+    """Make an account with the role of administrator; promotes the account of that name where there is one."""
+
+
+@main.command()
+@click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--server", default="http://127.0.0.1:8088", show_default=True, help="The running server.")
+@click.option("--concurrency", type=click.IntRange(1, 1000), default=32, show_default=True, help="Requests at once.")
+@click.option("--messages", type=click.IntRange(1, 1000), default=4, show_default=True, help="Messages of each pair.")
+@click.option("--drop", type=click.FloatRange(0, 1), default=0.2, show_default=True, help="Share of sockets lost.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Fixes every choice.")
+@click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures as JSON too.")
+def replay(directory: Path, server: str, **options: Any) -> None:
+    """Replay the speed-dating experiment in DIRECTORY on a running server and check everything that comes back."""
+    from dating.replay import run
+
+    raise SystemExit(run(directory, server, **options))
+
+
+@main.command("env-example", hidden=True)
+def env_example() -> None:
+    """Print the text of `.env.example`."""
+    click.echo(write_example(), nl=False)
+
+
+if __name__ == "__main__":
+    main(prog_name="dating")

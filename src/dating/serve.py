@@ -1,0 +1,140 @@
+"""Runs the application under uvicorn: one clear line when it listens, and a shutdown that loses nobody.
+
+uvicorn closes every socket at once when it is told to stop, so the sockets are drained before it hears of it: not
+ready any more, everybody sent away over `drain_seconds`, requests finished, the database closed. A second signal ends
+the process on the spot; what was answered is on disk.
+"""
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import socket
+from types import FrameType
+
+import uvicorn
+from litestar import Litestar
+
+from dating import __version__
+from dating.app import create_app
+from dating.database import connect
+from dating.migrate import migrate
+from dating.observe import configure_logs
+from dating.settings import Settings, SettingsError, find_oddities
+
+__all__ = ["listen", "serve"]
+
+log = logging.getLogger(__name__)
+
+BACKLOG = 2048
+KEEP_ALIVE_SECONDS = 20
+FINISH_SECONDS = 8
+DRAIN_GRACE_SECONDS = 5
+GARBAGE_THRESHOLDS = (10_000, 20, 100)
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Raises SettingsError when the address cannot be had, DatabaseAway and SchemaError when the database cannot.
+    """
+    configure_logs(settings)
+    for oddity in find_oddities(settings):
+        log.warning("%s", oddity)
+    listener = listen(settings)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(prepare(settings))
+        runner.run(Server(create_app(settings), settings).serve([listener]))
+
+
+def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
+    try:
+        from uvloop import Loop
+    except ImportError:  # Windows
+        return None
+    return Loop
+
+
+async def prepare(settings: Settings) -> None:
+    """Open and migrate the database once before serving, so that what is wrong is one sentence."""
+    db = connect(settings)
+    await db.open()
+    try:
+        await migrate(db)
+    finally:
+        await db.close()
+
+
+def listen(settings: Settings) -> socket.socket:
+    """A socket bound to the settings' address. Raises SettingsError when it is taken or not ours."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        reason = error.strerror or str(error)
+        raise SettingsError(f"HOST, PORT: cannot listen on {settings.host}:{settings.port}: {reason}.") from error
+    return listener
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server with the drain before its shutdown."""
+
+    def __init__(self, app: Litestar, settings: Settings) -> None:
+        super().__init__(configure(app, settings))
+        self.app = app
+        self.settings = settings
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, say where, and take what exists now out of the garbage collector's rounds."""
+        await super().startup(sockets)
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*GARBAGE_THRESHOLDS)
+        for listener in sockets or []:
+            host, port = listener.getsockname()[:2]
+            name = f"[{host}]" if ":" in host else host
+            where = "PostgreSQL" if self.settings.database_url else f"SQLite in {self.settings.database_path}"
+            print(f"dating {__version__} listens on http://{name}:{port} ({self.settings.env}, {where})", flush=True)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """The first signal begins the shutdown; the second ends the process. Nothing is raised again at the end."""
+        if self.should_exit:
+            os._exit(128 + sig)
+        log.info("Stopping on %s; a second one ends at once.", signal.Signals(sig).name)
+        self.should_exit = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Send the sockets away while requests are still answered, then stop as uvicorn does."""
+        try:
+            async with asyncio.timeout(self.settings.drain_seconds + DRAIN_GRACE_SECONDS):
+                await self.app.state.hub.drain()
+        except Exception as error:
+            log.error("The drain was not finished.", exc_info=error)
+        await super().shutdown(sockets)
+        log.info("Stopped.")
+
+
+def configure(app: Litestar, settings: Settings) -> uvicorn.Config:
+    """uvicorn as a dating server wants it. Addresses behind proxies are the gate's business, not uvicorn's."""
+    return uvicorn.Config(
+        app,
+        interface="asgi3",
+        lifespan="on",
+        http="httptools",
+        ws="websockets-sansio",
+        ws_per_message_deflate=False,
+        ws_max_size=2 * settings.socket_frame_bytes,
+        ws_ping_interval=settings.heartbeat_seconds,
+        ws_ping_timeout=max(1.0, settings.socket_silence_seconds - settings.heartbeat_seconds),
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=FINISH_SECONDS,
+        backlog=BACKLOG,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+    )
