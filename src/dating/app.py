@@ -1,0 +1,161 @@
+"""The composition root: settings → database → bus → hub → routes. The only file that knows everyone.
+
+`create_app(Settings(...))` makes a whole server and touches nothing; the work begins with the lifespan.
+"""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from litestar import Litestar
+from litestar.config.cors import CORSConfig
+from litestar.datastructures import State
+from litestar.di import Provide
+
+from dating.accounts import routes as accounts
+from dating.chat import routes as chat
+from dating.chat import service as chat_service
+from dating.database import Database, connect
+from dating.documentation import document, openapi
+from dating.gate import Doorkeeper, Gate, JSONRequest, admit, answer_error, provide_address, provide_me, provide_viewer
+from dating.idempotency import provide_commit
+from dating.jobs import Jobs
+from dating.matching import routes as matching
+from dating.migrate import migrate
+from dating.observe import Metrics
+from dating.operations import handlers as operations
+from dating.profiles import routes as profiles
+from dating.realtime import routes as realtime
+from dating.realtime.bus import LocalBus
+from dating.realtime.events import SendDelivered, SendTyping
+from dating.realtime.hub import Hub
+from dating.safety import routes as safety
+from dating.settings import Settings
+from dating.throttle import Throttle
+from dating.tokens import Identity, LocalTickets
+
+logger = logging.getLogger(__name__)
+
+HANDLERS = [
+    *operations,
+    *accounts.handlers,
+    *profiles.handlers,
+    *matching.handlers,
+    *chat.handlers,
+    *safety.handlers,
+    realtime.start_socket,
+    realtime.socket,
+]
+
+
+def create_app(settings: Settings) -> Litestar:
+    """A server that is not running yet."""
+    db = connect(settings)
+    bus = LocalBus()
+    hub = Hub(settings, db, bus)
+    doorkeeper = Doorkeeper(settings, db)
+    metrics = Metrics()
+    state = State(
+        {
+            "settings": settings,
+            "db": db,
+            "hub": hub,
+            "tickets": LocalTickets(settings),
+            "throttle": Throttle(settings),
+            "metrics": metrics,
+            "passwords": accounts.make_passwords(settings),
+            "mailer": accounts.make_mailer(settings),
+            "jobs": Jobs(settings, db),
+        },
+        deep_copy=False,
+    )
+
+    def announce(notices: list[object]) -> None:
+        doorkeeper.forget(notices)
+        bus.publish(notices)
+
+    db.committed = announce
+    hub.authenticate = doorkeeper.identify
+    listen(hub, db)
+    app = Litestar(
+        HANDLERS,
+        state=state,
+        lifespan=[run],
+        guards=[admit],
+        dependencies=dependencies(),
+        request_class=JSONRequest,
+        request_max_body_size=settings.body_limit,
+        exception_handlers={Exception: answer_error},
+        cors_config=cors(settings),
+        openapi_config=openapi(settings),
+        logging_config=None,
+    )
+    document(app)
+    app.asgi_handler = Gate(app.asgi_handler, settings, doorkeeper, metrics)
+    return app
+
+
+def listen(hub: Hub, db: Database) -> None:
+    """What the features do with the frames that clients send."""
+
+    async def on_typing(me: Identity, frame: SendTyping) -> None:
+        people, event = await db.read(chat_service.announce_typing, me.user_id, frame.chat_id)
+        hub.send(people, event)
+
+    async def on_delivered(me: Identity, frame: SendDelivered) -> None:
+        await db.write(chat_service.mark_delivered, me.user_id, frame.chat_id, frame.message_id)
+
+    hub.handlers = {SendTyping: on_typing, SendDelivered: on_delivered}
+
+
+def cors(settings: Settings) -> CORSConfig | None:
+    """Exactly the listed origins, without credentials: the API knows bearer tokens only."""
+    if not settings.cors_origins:
+        return None
+    headers = ["Authorization", "Content-Type", "Idempotency-Key"]
+    return CORSConfig(
+        allow_origins=list(settings.cors_origins),
+        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+        allow_headers=headers,
+        expose_headers=["Retry-After", "X-Request-Id"],
+        max_age=600,
+    )
+
+
+def from_state(name: str) -> Provide:
+    """A dependency that is the same object for every request."""
+
+    def provide(state: State) -> Any:
+        return state[name]
+
+    return Provide(provide, sync_to_thread=False)
+
+
+def dependencies() -> dict[str, Provide]:
+    """What handlers may ask for by name."""
+    shared = ("db", "hub", "settings", "tickets", "throttle", "metrics", "passwords", "mailer")
+    return {
+        **{name: from_state(name) for name in shared},
+        "me": Provide(provide_me, sync_to_thread=False),
+        "viewer": Provide(provide_viewer, sync_to_thread=False),
+        "address": Provide(provide_address, sync_to_thread=False),
+        "commit": Provide(provide_commit),
+    }
+
+
+@asynccontextmanager
+async def run(app: Litestar) -> AsyncIterator[None]:
+    """The life of a server: open and migrate the database, start the hub and the jobs; close them the other way round."""
+    state = app.state
+    await state.db.open()
+    try:
+        await migrate(state.db)
+        await state.hub.start()
+        state.jobs.start()
+        yield
+    finally:
+        await state.jobs.close()
+        await state.hub.close()
+        state.passwords.close()
+        await state.db.close()

@@ -1,0 +1,308 @@
+"""The gate that every request passes: who is asking, what route wants of them, and what every answer carries.
+
+`Gate` wraps the whole application and costs little: one look-up in a cache of verified tokens, one list of headers. `admit` is
+the guard of every route and denies by default: a handler without `opt={"access": …}` needs a signed-in person.
+
+    access  "required" (default) · "optional" (a token adds fields; a bad one is refused) · "public" (tokens are not looked at)
+    limit   the name of a limit in the settings, counted per person, or per address where nobody is signed in
+"""
+
+import logging
+import re
+import time
+from collections import OrderedDict
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+import msgspec
+from litestar import Request, Response
+from litestar.connection import ASGIConnection
+from litestar.enums import ScopeType
+from litestar.exceptions import HTTPException, SerializationException, ValidationException
+from litestar.handlers import BaseRouteHandler
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+
+from dating.accounts import service as accounts
+from dating.database import Database
+from dating.errors import (
+    FieldError,
+    Forbidden,
+    Invalid,
+    Malformed,
+    MethodNotAllowed,
+    NotFound,
+    Refusal,
+    TooLarge,
+    Unauthorized,
+    Unavailable,
+    Unsupported,
+)
+from dating.observe import Metrics, new_request_id, request_id
+from dating.realtime.inbox import Revoked
+from dating.settings import Settings
+from dating.tokens import Identity, InvalidToken, verify_access
+
+logger = logging.getLogger(__name__)
+
+KNOWN = 50_000  # verified tokens kept; more are verified again
+FRESH = 5.0  # seconds after which a verified token's session is looked up again: bounds what a lost revocation can do
+BODIES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000|\x00")
+
+HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"strict-transport-security", b"max-age=63072000; includeSubDomains"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"permissions-policy", b"geolocation=(), camera=(), microphone=()"),
+]
+NO_STORE = (b"cache-control", b"no-store")
+CLOSED_POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+
+
+class BadText(Malformed):
+    """400: a text holds a NUL character, which no text needs and not every database stores."""
+
+    code = "nul_character"
+    detail = "Text must not contain NUL characters."
+
+
+class Known(msgspec.Struct):
+    """A verified token: whose it is and when its session was last looked up."""
+
+    identity: Identity
+    checked: float
+
+
+class Doorkeeper:
+    """Says whose token it is. Verifies each token once and remembers it until it expires or is revoked."""
+
+    def __init__(self, settings: Settings, db: Database) -> None:
+        self._settings = settings
+        self._db = db
+        self._known: OrderedDict[str, Known] = OrderedDict()
+
+    async def identify(self, token: str) -> Identity:
+        """The person behind an access token. Raises InvalidToken, or DatabaseAway when that cannot be found out."""
+        known = self._known.get(token)
+        now = time.time()
+        if known is not None and now - known.checked < FRESH and known.identity.expires_at > now:
+            return known.identity
+        self._known.pop(token, None)
+        claims = verify_access(self._settings, token)
+        identity = await self._db.read(accounts.identify, claims)
+        if len(self._known) >= KNOWN:
+            self._known.popitem(last=False)
+        self._known[token] = Known(identity, now)
+        return identity
+
+    def forget(self, notices: list[object]) -> None:
+        """Look again at the tokens of whoever was revoked."""
+        people = {notice.user_id for notice in notices if isinstance(notice, Revoked)}
+        if people:
+            for token in [t for t, known in self._known.items() if known.identity.user_id in people]:
+                del self._known[token]
+
+
+class Gate:
+    """Around the application: identifies, counts, and puts the headers on every answer, errors included."""
+
+    def __init__(self, app: ASGIApp, settings: Settings, doorkeeper: Doorkeeper, metrics: Metrics) -> None:
+        self._app = app
+        self._doorkeeper = doorkeeper
+        self._metrics = metrics
+        self._proxies = [ip_network(proxy) for proxy in settings.trusted_proxies]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in (ScopeType.HTTP, ScopeType.WEBSOCKET):
+            await self._app(scope, receive, send)
+            return
+        identity = await self._identify(scope)
+        scope["state"] = {"identity": identity, "address": self._address(scope)}
+        if scope["type"] == ScopeType.WEBSOCKET:
+            await self._app(scope, receive, send)
+        else:
+            await self._answer(scope, receive, send)
+
+    async def _answer(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
+        mark = new_request_id()
+        token = request_id.set(mark)
+        status = 500
+
+        async def finish(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = self._complete(scope, message, mark)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, finish)
+        finally:
+            request_id.reset(token)
+            route = scope.get("path_template") or "unknown"
+            self._metrics.request(scope["method"], str(route), status, time.perf_counter() - started)
+
+    def _complete(self, scope: Scope, message: Any, mark: str) -> int:
+        headers = list(message.get("headers", ()))
+        names = {name for name, _ in headers}
+        headers += [*HEADERS, (b"x-request-id", mark.encode())]
+        headers += [header for header in (NO_STORE, CLOSED_POLICY) if header[0] not in names]
+        message["headers"] = headers
+        commit = scope["state"].get("commit")
+        if commit is not None and commit.repeated and message["status"] == 201:
+            message["status"] = 200
+        return int(message["status"])
+
+    async def _identify(self, scope: Any) -> Identity | Refusal | None:
+        for name, value in scope["headers"]:
+            if name == b"authorization":
+                scheme, _, token = value.decode("latin-1").partition(" ")
+                if scheme.lower() != "bearer":
+                    return InvalidToken("The Authorization header must be a Bearer token.")
+                try:
+                    return await self._doorkeeper.identify(token.strip())
+                except Refusal as refusal:
+                    return refusal
+        return None
+
+    def _address(self, scope: Any) -> str:
+        """The client's address: the last one in X-Forwarded-For that is not a trusted proxy of ours."""
+        address = (scope.get("client") or ("", 0))[0]
+        forwarded = [v for n, v in scope["headers"] if n == b"x-forwarded-for"]
+        hops = [hop.strip() for hop in b",".join(forwarded).decode("latin-1").split(",") if hop.strip()]
+        while hops and self._trusts(address):
+            address = hops.pop()
+        return address
+
+    def _trusts(self, address: str) -> bool:
+        try:
+            return any(ip_address(address) in proxy for proxy in self._proxies)
+        except ValueError:
+            return False
+
+
+async def admit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """The guard of every route. Raises Unauthorized, RateLimited, Unsupported or TooLarge."""
+    if connection.scope["type"] != ScopeType.HTTP:
+        return
+    identity = connection.scope["state"]["identity"]
+    access = handler.opt.get("access", "required")
+    if access == "required" and not isinstance(identity, Identity):
+        raise identity or Unauthorized
+    if access == "optional" and isinstance(identity, Refusal):
+        raise identity
+    if limit := handler.opt.get("limit"):
+        throttle = connection.app.state.throttle
+        if access != "public" and isinstance(identity, Identity):
+            await throttle.take(limit, str(identity.user_id))
+        else:
+            await throttle.take_address(limit, connection.scope["state"]["address"])
+    judge_body(connection.scope, connection.app.state.settings.body_limit)
+
+
+def judge_body(scope: Any, limit: int) -> None:
+    """A body must be JSON and not larger than the limit. Raises Unsupported or TooLarge."""
+    if scope["method"] not in BODIES:
+        return
+    headers = dict(scope["headers"])
+    length = headers.get(b"content-length", b"0")
+    if length == b"0" and b"transfer-encoding" not in headers:
+        return
+    media = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+    if media != b"application/json":
+        raise Unsupported
+    if length.isdigit() and int(length) > limit:
+        raise TooLarge
+
+
+class JSONRequest(Request[Any, Any, Any]):
+    """A request whose body holds no NUL character, escaped or plain."""
+
+    async def body(self) -> bytes:
+        """The whole body. Raises BadText."""
+        body = await super().body()
+        if b"\x00" in body or (b"\\u0000" in body and NUL.search(body)):
+            raise BadText
+        return body
+
+
+def provide_me(scope: Scope) -> Any:
+    """The person who asks, on routes that require one."""
+    return scope["state"]["identity"]
+
+
+def provide_viewer(scope: Scope) -> Any:
+    """The person who asks, or None, on routes where a token is optional."""
+    return scope["state"]["identity"]
+
+
+def provide_address(scope: Scope) -> str:
+    """Where the request came from."""
+    return str(scope["state"]["address"])
+
+
+# --- errors -------------------------------------------------------------------------------------------------------------------
+
+BY_STATUS: dict[int, type[Refusal]] = {
+    401: Unauthorized,
+    403: Forbidden,
+    404: NotFound,
+    405: MethodNotAllowed,
+    413: TooLarge,
+    415: Unsupported,
+    503: Unavailable,
+}
+
+
+def to_refusal(error: Exception) -> Refusal | None:
+    """What an exception means to the client; None for a bug of ours."""
+    match error:
+        case Refusal():
+            return error
+        case ValidationException():
+            return Invalid(errors=read_fields(error.extra))
+        case SerializationException() | RecursionError() | UnicodeError() | OverflowError():
+            return Malformed("The request body is not valid JSON.")
+        case HTTPException() if error.status_code < 500:
+            kind = BY_STATUS.get(error.status_code, Malformed)
+            return kind() if kind is not Malformed else Malformed(describe_parse(error))
+        case _:
+            return None
+
+
+def describe_parse(error: HTTPException) -> str:
+    """A sentence for a body or a query that could not be read."""
+    return (
+        "The request body is not valid JSON."
+        if isinstance(error.__cause__, SerializationException)
+        else "The request is malformed."
+    )
+
+
+def read_fields(extra: object) -> list[FieldError]:
+    """Litestar's list of what was wrong, as field and message."""
+    rows = extra if isinstance(extra, list) else []
+    return [FieldError(str(row.get("key", "")), str(row.get("message", ""))) for row in rows if isinstance(row, dict)]
+
+
+def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """Every error as problem+json; what nobody foresaw is logged and answered without details."""
+    refusal = to_refusal(error)
+    if refusal is None:
+        logger.error("unhandled error", exc_info=error, extra={"path": request.scope.get("path_template")})
+        refusal = ServerError()
+    headers = {} if refusal.retry_after is None else {"retry-after": str(refusal.retry_after)}
+    if refusal.status == 401:
+        headers["www-authenticate"] = "Bearer"
+    return Response(refusal.problem(), status_code=refusal.status, media_type="application/problem+json", headers=headers)
+
+
+class ServerError(Refusal):
+    """500: a bug of ours."""
+
+    status = 500
+    title = "Internal Server Error"
+    code = "server_error"
+    detail = "Something went wrong on our side; it has been logged."

@@ -1,0 +1,109 @@
+"""Idempotency-Key: the first answer to an unsafe request is kept with what it changed, and a repeat gets it again.
+
+The key, the change and the answer are one transaction, so a client that lost the answer may repeat without harm, even when the
+server was killed between commit and answer. Keys belong to a person; the same key with another request is a conflict.
+See draft-ietf-httpapi-idempotency-key-header.
+"""
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from typing import Any, Concatenate, ParamSpec, TypeVar, get_type_hints
+
+import msgspec
+from litestar import Request
+
+from dating.database import Database, Transaction
+from dating.errors import Conflict, Malformed
+from dating.tokens import Identity
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+CLAIM = """
+INSERT INTO answers (user_id, key, fingerprint, answer, created_at) VALUES (:user_id, :key, :fingerprint, '', :now)
+ON CONFLICT (user_id, key) DO NOTHING
+"""
+KEEP = "UPDATE answers SET answer = :answer WHERE user_id = :user_id AND key = :key"
+FIND = "SELECT fingerprint, answer FROM answers WHERE user_id = :user_id AND key = :key"
+FORGET = "DELETE FROM answers WHERE created_at < :before"
+
+
+class BadKey(Malformed):
+    """400: the Idempotency-Key is empty, longer than 255 characters, or not printable ASCII."""
+
+    code = "invalid_idempotency_key"
+    detail = "Idempotency-Key must be 1 to 255 printable ASCII characters."
+
+
+class KeyReused(Conflict):
+    """409: the same key came with another request."""
+
+    code = "idempotency_key_reused"
+    detail = "This Idempotency-Key was used for another request."
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What was answered first, and to which request."""
+
+    fingerprint: str
+    answer: str
+
+
+class Commit:
+    """How a route changes something: `await commit(service.swipe, me.user_id, …)`.
+
+    Without a key it is `db.write`. `repeated` is true when the answer is the kept one.
+    """
+
+    def __init__(self, db: Database, user_id: int, key: str | None, fingerprint: str) -> None:
+        self.repeated = False
+        self.key = key
+        self._db = db
+        self._user_id = user_id
+        self._fingerprint = fingerprint
+
+    async def __call__(self, fn: Callable[Concatenate[Transaction, P], Awaitable[T]], /, *args: P.args, **options: P.kwargs) -> T:
+        if self.key is None:
+            return await self._db.write(fn, *args, **options)
+
+        async def work(tx: Transaction) -> tuple[T, bool]:
+            if await self._claim(tx):
+                answer = await fn(tx, *args, **options)
+                await self._keep(tx, answer)
+                return answer, False
+            return await self._recall(tx, fn), True
+
+        answer, self.repeated = await self._db.write(work)
+        return answer
+
+    async def _claim(self, tx: Transaction) -> bool:
+        claimed = await tx.run(CLAIM, user_id=self._user_id, key=self.key, fingerprint=self._fingerprint, now=tx.now)
+        return claimed == 1
+
+    async def _keep(self, tx: Transaction, answer: object) -> None:
+        await tx.run(KEEP, user_id=self._user_id, key=self.key, answer=msgspec.json.encode(answer).decode())
+
+    async def _recall(self, tx: Transaction, fn: Callable[..., Awaitable[T]]) -> T:
+        first = await tx.one(Answer, FIND, user_id=self._user_id, key=self.key)
+        if first is None or first.fingerprint != self._fingerprint:
+            raise KeyReused
+        kept: T = msgspec.json.decode(first.answer, type=get_type_hints(fn)["return"])
+        return kept
+
+
+async def provide_commit(request: Request[Any, Any, Any], db: Database, me: Identity) -> Commit:
+    """The `commit` of a request, bound to its person, key and body. Raises BadKey."""
+    key = request.headers.get("idempotency-key")
+    if key is None:
+        return Commit(db, me.user_id, None, "")
+    if not (0 < len(key) <= 255 and key.isascii() and key.isprintable()):
+        raise BadKey
+    request_text = f"{request.method} {request.url.path} ".encode() + await request.body()
+    commit = Commit(db, me.user_id, key, hashlib.sha256(request_text).hexdigest())
+    request.scope["state"]["commit"] = commit
+    return commit
+
+
+async def forget(tx: Transaction, before: int) -> int:
+    """Drop answers older than `before` (microseconds); how many."""
+    return await tx.run(FORGET, before=before)

@@ -1,0 +1,164 @@
+"""Everything that the server may say on the socket, and everything that it listens to: the public contract on one screen.
+
+Durable events get a `seq` when they enter a person's inbox; ephemeral ones have none and may be dropped. `user_id` is the one who
+acted: the sender, the typist, the reader; in `match` the other person.
+"""
+
+from typing import Annotated
+
+import msgspec
+
+Id = Annotated[int, msgspec.Meta(ge=1, lt=2**53)]
+
+
+class Event(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True):
+    """The root of what goes out."""
+
+
+# --- durable: through the inbox ---------------------------------------------------------------------------------------------
+
+
+class Message(Event, frozen=True, tag="message"):
+    """A message was sent in a chat of mine, by somebody else or from another device of mine."""
+
+    id: int
+    chat_id: int
+    user_id: int | None
+    content: str
+    created_at: str
+    kind: str = "text"
+    client_id: str | None = None
+    reply_to_id: int | None = None
+
+
+class Delivered(Event, frozen=True, tag="delivered"):
+    """A device of `user_id` has received everything in the chat up to `message_id`."""
+
+    chat_id: int
+    user_id: int
+    message_id: int
+
+
+class ReadChat(Event, frozen=True, tag="read_chat"):
+    """`user_id` has read the whole chat, up to `message_id`."""
+
+    chat_id: int
+    user_id: int
+    message_id: int | None = None
+
+
+class ReadMessages(Event, frozen=True, tag="read_messages"):
+    """`user_id` has read these messages."""
+
+    chat_id: int
+    user_id: int
+    message_ids: list[int]
+
+
+class Match(Event, frozen=True, tag="match"):
+    """`user_id` and I like each other; `chat_id` is open for both."""
+
+    content: str
+    chat_id: int
+    user_id: int
+
+
+class Unmatch(Event, frozen=True, tag="unmatch"):
+    """The match with `user_id` has ended and its chat is closed."""
+
+    chat_id: int
+    user_id: int
+
+
+# --- ephemeral --------------------------------------------------------------------------------------------------------------
+
+
+class Typing(Event, frozen=True, tag="typing"):
+    """`user_id` is typing in the chat."""
+
+    chat_id: int
+    user_id: int
+
+
+# --- about the connection itself --------------------------------------------------------------------------------------------
+
+
+class Hello(Event, frozen=True, tag="hello"):
+    """The first frame. `seq` is the top of my inbox, `epoch` names its numbering; `heartbeat` and `expires_in` are seconds."""
+
+    conn: str
+    epoch: str
+    seq: int
+    heartbeat: float
+    expires_in: int
+
+
+class Resumed(Event, frozen=True, kw_only=True, tag="resumed"):
+    """Everything after `from` up to `to` has been sent; what follows is live."""
+
+    start: int = msgspec.field(name="from")
+    to: int
+
+
+class Resync(Event, frozen=True, tag="resync"):
+    """The inbox cannot fill the gap: reload by HTTP, then go on from `seq`."""
+
+    reason: str
+    epoch: str
+    seq: int
+
+
+class Drain(Event, frozen=True, tag="drain"):
+    """This process is going away: reconnect after `after_ms` milliseconds or when the socket closes."""
+
+    after_ms: int
+
+
+class Error(Event, frozen=True, tag="error"):
+    """A frame of mine was refused; the connection goes on."""
+
+    code: str
+    detail: str
+
+
+class Pong(Event, frozen=True, tag="pong"):
+    """The answer to `ping`."""
+
+
+# --- what clients say -------------------------------------------------------------------------------------------------------
+
+
+class Frame(msgspec.Struct, frozen=True, tag_field="type"):
+    """The root of what comes in. Unknown keys, `receiver_id` among them, are ignored."""
+
+
+class SendTyping(Frame, frozen=True, tag="typing"):
+    """I am typing."""
+
+    chat_id: Id
+
+
+class SendDelivered(Frame, frozen=True, tag="delivered"):
+    """I have received everything in the chat up to this message."""
+
+    chat_id: Id
+    message_id: Id
+
+
+class Ack(Frame, frozen=True, tag="ack"):
+    """I have applied every event up to `seq` (optional, cumulative)."""
+
+    seq: Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
+
+
+class Refresh(Frame, frozen=True, tag="refresh"):
+    """A newer access token of the same session: keeps this socket past the old one."""
+
+    access_token: str
+
+
+class Ping(Frame, frozen=True, tag="ping"):
+    """Are you there?"""
+
+
+Inbound = SendTyping | SendDelivered | Ack | Refresh | Ping

@@ -1,0 +1,442 @@
+"""The sockets of this process: order, gaps, slow readers, several devices, revocation, drain.
+
+A `Session` is one socket's place in its person's inbox: `last` is the number it was sent, `top` the highest it has heard of. It
+is *live* while both are equal and the socket keeps up; otherwise it is *behind*, and one task reads the inbox for it until it is
+live again. There is no second way to catch up: a fresh connection, a hole in the numbers, a lost hint and a slow reader are all
+"behind".
+
+Registering comes before reading, so an event that commits during the read raises `top` and is read in the next round: no hole,
+and, because `last` only grows, no repeat.
+
+The hub reaches a connection through `write` and `close` alone and never waits for it. The connection reports back with `sent`.
+"""
+
+import asyncio
+import heapq
+import logging
+import random
+import secrets
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+from dating.database import Database
+from dating.errors import Refusal, Throttled, Unavailable
+from dating.realtime import inbox
+from dating.realtime.bus import Bus
+from dating.realtime.events import Ack, Drain, Event, Hello, Inbound, Ping, Pong, Refresh, Resumed, Resync
+from dating.realtime.inbox import Passing, Revoked, Told, number
+from dating.realtime.protocol import Bucket, Close, decode, encode, refuse
+from dating.settings import Settings
+from dating.tokens import Identity
+
+logger = logging.getLogger(__name__)
+
+PAGE = 100  # inbox rows read at once for a session that is behind
+FORGIVEN = 40  # frames over the limit before a flooding socket is closed
+QUEUE = 64  # inbound frames that wait while earlier ones are worked on
+
+
+class TooManyFrames(Throttled):
+    """The socket speaks too fast; this frame was dropped."""
+
+    code = "too_many_frames"
+    detail = "Too many frames; this one was dropped."
+
+
+class Leaving(Unavailable):
+    """503: this process is going away."""
+
+    code = "draining"
+    detail = "This server is restarting; connect again in a moment."
+
+
+class Connection(Protocol):
+    """The wire under a session. Neither call ever waits."""
+
+    def write(self, data: bytes, /) -> None:
+        """Send this text frame after those before it."""
+
+    def close(self, code: int, /) -> None:
+        """Close after what was written before."""
+
+
+Handler = Callable[[Identity, Any], Awaitable[None]]
+Authenticate = Callable[[str], Awaitable[Identity]]
+
+
+class Session:
+    """One socket of one person."""
+
+    __slots__ = (
+        "__weakref__",
+        "acked",
+        "bucket",
+        "closed",
+        "connection",
+        "frames",
+        "greeting",
+        "identity",
+        "last",
+        "progress",
+        "reading",
+        "resuming",
+        "top",
+        "unsent",
+        "working",
+    )
+
+    def __init__(self, identity: Identity, connection: Connection, bucket: Bucket) -> None:
+        self.identity = identity
+        self.connection = connection
+        self.bucket = bucket
+        self.last = 0
+        self.top = 0
+        self.acked = 0
+        self.unsent = 0
+        self.progress = 0.0
+        self.greeting = True
+        self.closed = False
+        self.resuming: int | None = None
+        self.reading: asyncio.Task[None] | None = None
+        self.working: asyncio.Task[None] | None = None
+        self.frames: deque[Inbound] | None = None
+
+
+class Hub:
+    """Every session of this process, by person.
+
+    `handlers` maps the types of frames to what the features do with them; `authenticate` judges the tokens of `refresh` frames.
+    Both are set by the composition root.
+    """
+
+    def __init__(self, settings: Settings, db: Database, bus: Bus) -> None:
+        self.handlers: dict[type[Any], Handler] = {}
+        self.authenticate: Authenticate | None = None
+        self.draining = False
+        self.epoch = ""
+        self.sent: dict[str, int] = {"durable": 0, "passing": 0, "repaired": 0}
+        self._settings = settings
+        self._db = db
+        self._bus = bus
+        self._people: dict[int, list[Session]] = {}
+        self._behind: set[Session] = set()
+        self._expiries: list[tuple[float, int, Session]] = []
+        self._turn = 0
+        self._tasks: list[asyncio.Task[None]] = []
+
+    # --- life of the hub
+
+    async def start(self) -> None:
+        """Learn the epoch and begin the rounds."""
+        self.epoch = await self._db.write(inbox.keep_epoch)
+        await self._bus.start(self.deliver)
+        self._tasks = [asyncio.create_task(self._watch_clock()), asyncio.create_task(self._compare_tops())]
+
+    async def close(self) -> None:
+        """End the rounds and every socket that is left."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for session in self.sessions():
+            self._end(session, Close.RESTART)
+        await self._bus.close()
+
+    async def drain(self) -> None:
+        """Send everybody away, spread over `drain_seconds`, each told how long it has."""
+        self.draining = True
+        spread = self._settings.drain_seconds
+        leaving = [(random.uniform(0, spread), session) for session in self.sessions()]
+        for delay, session in leaving:
+            self._say(session, Drain(round(delay * 1000)))
+        started = time.monotonic()
+        for delay, session in sorted(leaving, key=lambda one: one[0]):
+            await asyncio.sleep(max(0.0, started + delay - time.monotonic()))
+            self._end(session, Close.RESTART)
+
+    # --- sessions
+
+    def sessions(self) -> list[Session]:
+        """Every session of this process."""
+        return [session for sessions in self._people.values() for session in sessions]
+
+    def count(self) -> int:
+        """How many sockets are here."""
+        return sum(map(len, self._people.values()))
+
+    def lag(self) -> int:
+        """The most events that any session here is behind."""
+        return max((session.top - session.last for session in self._behind), default=0)
+
+    def online(self, user_id: int) -> bool:
+        """Whether the person has a socket here."""
+        return user_id in self._people
+
+    def connect(self, identity: Identity, connection: Connection, since: int | None, epoch: str | None) -> Session:
+        """Admit a socket; it is told what it missed after `since`, or nothing when there is no `since`. Raises Leaving."""
+        if self.draining:
+            raise Leaving(retry_after=1)
+        bucket = Bucket(self._settings.socket_frames_per_second, self._settings.socket_burst)
+        session = Session(identity, connection, bucket)
+        sessions = self._people.setdefault(identity.user_id, [])
+        sessions.append(session)
+        if len(sessions) == 1:
+            self._bus.follow(identity.user_id)
+        elif len(sessions) > self._settings.sockets_per_user:
+            self._end(sessions[0], Close.REPLACED)
+        self._expire_later(session)
+        self._behind.add(session)
+        session.progress = time.monotonic()
+        session.reading = asyncio.create_task(self._greet(session, since, epoch))
+        return session
+
+    def disconnect(self, session: Session) -> None:
+        """The socket is gone. Other sockets of the person stay as they are."""
+        if session.closed:
+            return
+        session.closed = True
+        self._behind.discard(session)
+        for task in (session.reading, session.working):
+            if task is not None:
+                task.cancel()
+        sessions = self._people[session.identity.user_id]
+        sessions.remove(session)
+        if not sessions:
+            del self._people[session.identity.user_id]
+            self._bus.unfollow(session.identity.user_id)
+
+    def _end(self, session: Session, code: Close) -> None:
+        if not session.closed:
+            self.disconnect(session)
+            session.connection.close(code)
+
+    # --- out: from the bus to the sockets
+
+    def deliver(self, notices: list[object]) -> None:
+        """What commits have to tell, to those who are here."""
+        for notice in notices:
+            if isinstance(notice, Told):
+                self._tell(notice)
+            elif isinstance(notice, Passing):
+                self._pass(notice)
+            elif isinstance(notice, Revoked):
+                self._revoke(notice)
+
+    def send(self, people: list[int], event: Event) -> None:
+        """Send an ephemeral event to those of the people who are connected, here or elsewhere."""
+        self._bus.publish([Passing(people, encode(event))])
+
+    def _tell(self, notice: Told) -> None:
+        sessions = self._people.get(notice.user_id)
+        if not sessions:
+            return
+        frame = number(notice.event, notice.seq)
+        for session in sessions:
+            if session.reading is not None:
+                session.top = max(session.top, notice.seq)
+            elif notice.seq == session.last + 1 and session.unsent < self._settings.socket_queue_frames:
+                session.last = session.top = notice.seq
+                self._write(session, frame)
+                self.sent["durable"] += 1
+            elif notice.seq > session.last:
+                session.top = max(session.top, notice.seq)
+                self._fall_behind(session)
+
+    def _pass(self, notice: Passing) -> None:
+        for user_id in notice.people:
+            for session in self._people.get(user_id, ()):
+                if session.unsent < self._settings.socket_queue_frames and not session.greeting:
+                    self._write(session, notice.event)
+                    self.sent["passing"] += 1
+
+    def _revoke(self, notice: Revoked) -> None:
+        for session in list(self._people.get(notice.user_id, ())):
+            mine = session.identity.session_id
+            if mine == notice.session_id or (notice.session_id is None and mine != notice.spare):
+                self._end(session, Close(notice.code))
+
+    def _write(self, session: Session, frame: bytes) -> None:
+        session.unsent += 1
+        session.connection.write(frame)
+
+    def _say(self, session: Session, event: Event) -> None:
+        self._write(session, encode(event))
+
+    def sent_frames(self, session: Session, count: int) -> None:
+        """The connection has handed this many frames to the kernel."""
+        session.unsent -= count
+        session.progress = time.monotonic()
+        if session in self._behind and session.reading is None and session.unsent * 2 <= self._settings.socket_queue_frames:
+            self._fall_behind(session)
+
+    # --- behind: the one way to catch up
+
+    def _fall_behind(self, session: Session) -> None:
+        if session not in self._behind:
+            self._behind.add(session)
+            session.progress = time.monotonic()
+        if session.unsent * 2 <= self._settings.socket_queue_frames and session.reading is None and not session.closed:
+            self.sent["repaired"] += 1
+            session.reading = asyncio.create_task(self._catch_up(session))
+
+    async def _greet(self, session: Session, since: int | None, epoch: str | None) -> None:
+        """hello, then what was missed and `resumed`, or `resync` when that cannot be whole; then live."""
+        try:
+            place = await self._db.read(inbox.position, session.identity.user_id)
+        except Refusal:
+            logger.warning("inbox unreadable at connect", extra={"user_id": session.identity.user_id})
+            self._end(session, Close.RESTART)
+            return
+        expires = max(0, round(session.identity.expires_at - time.time()))
+        conn = secrets.token_hex(8)
+        self._say(session, Hello(conn, self.epoch, place.top, self._settings.heartbeat_seconds, expires))
+        session.greeting = False
+        session.top = max(session.top, place.top)
+        session.last = place.top
+        if since is not None and epoch in (None, self.epoch) and place.covers(since):
+            session.last = session.resuming = since
+        elif since is not None:
+            self._say(session, Resync(self._gap(since, epoch, place), self.epoch, place.top))
+        await self._catch_up(session)
+
+    def _gap(self, since: int, epoch: str | None, place: inbox.Position) -> str:
+        if epoch not in (None, self.epoch):
+            return "epoch"
+        return "ahead" if since > place.top else "trimmed"
+
+    async def _catch_up(self, session: Session) -> None:
+        """Read on until the session is live again, or its queue is full: then `sent_frames` begins the next round."""
+        try:
+            while session.last < session.top and session.unsent < self._settings.socket_queue_frames:
+                await self._read_patiently(session)
+        finally:
+            session.reading = None
+        if session.last >= session.top:
+            self._behind.discard(session)
+            self._say_resumed(session)
+
+    def _say_resumed(self, session: Session) -> None:
+        if session.resuming is not None:
+            self._say(session, Resumed(start=session.resuming, to=session.last))
+            session.resuming = None
+
+    async def _read_patiently(self, session: Session) -> None:
+        try:
+            await self._read_page(session)
+        except Refusal:
+            logger.warning("inbox unreadable", extra={"user_id": session.identity.user_id})
+            await asyncio.sleep(1)
+
+    async def _read_page(self, session: Session) -> None:
+        room = min(PAGE, self._settings.socket_queue_frames - session.unsent)
+        entries = await self._db.read(inbox.since, session.identity.user_id, session.last, room)
+        for entry in entries:
+            self._write(session, number(entry.event.encode(), entry.seq))
+            session.last = entry.seq
+        session.top = max(session.top, session.last)
+        if not entries:
+            # A hint ran ahead of what this reader sees, or the rows were trimmed meanwhile: then only a reload helps.
+            place = await self._db.read(inbox.position, session.identity.user_id)
+            if place.covers(session.last):
+                await asyncio.sleep(0.01)
+            else:
+                session.last = session.top = place.top
+                self._say(session, Resync("trimmed", self.epoch, place.top))
+
+    # --- in: from the sockets
+
+    def receive(self, session: Session, data: str | bytes | None) -> None:
+        """A frame came. Cheap ones are answered at once, the others queue; the reader is never kept waiting."""
+        try:
+            if not session.bucket.take():
+                raise TooManyFrames
+            self._accept(session, decode(data))
+        except Refusal as refusal:
+            self._say(session, refuse(refusal))
+            if session.bucket.debt > FORGIVEN:
+                self._end(session, Close.FLOOD)
+
+    def _accept(self, session: Session, frame: Inbound) -> None:
+        match frame:
+            case Ping():
+                self._say(session, Pong())
+            case Ack(seq):
+                session.acked = max(session.acked, min(seq, session.last))
+            case _:
+                self._enqueue(session, frame)
+
+    def _enqueue(self, session: Session, frame: Inbound) -> None:
+        if session.frames is None:
+            session.frames = deque()
+        if len(session.frames) >= QUEUE:
+            raise TooManyFrames
+        session.frames.append(frame)
+        if session.working is None:
+            session.working = asyncio.create_task(self._work(session, session.frames))
+
+    async def _work(self, session: Session, frames: deque[Inbound]) -> None:
+        try:
+            while frames:
+                await self._handle(session, frames.popleft())
+        finally:
+            session.working = None
+
+    async def _handle(self, session: Session, frame: Inbound) -> None:
+        try:
+            if isinstance(frame, Refresh):
+                await self._refresh(session, frame)
+            else:
+                await self.handlers[type(frame)](session.identity, frame)
+        except Refusal as refusal:
+            self._say(session, refuse(refusal))
+        except Exception:
+            logger.exception("frame failed", extra={"user_id": session.identity.user_id})
+            self._say(session, refuse(Unavailable()))
+
+    async def _refresh(self, session: Session, frame: Refresh) -> None:
+        assert self.authenticate is not None
+        newer = await self.authenticate(frame.access_token)
+        if (newer.user_id, newer.session_id) != (session.identity.user_id, session.identity.session_id):
+            raise Refusal("The token belongs to another session.")
+        session.identity = newer
+        self._expire_later(session)
+
+    # --- rounds
+
+    def _expire_later(self, session: Session) -> None:
+        self._turn += 1
+        heapq.heappush(self._expiries, (session.identity.expires_at, self._turn, session))
+
+    async def _watch_clock(self) -> None:
+        """Every second: close what has expired, and what has taken nothing for too long."""
+        while True:
+            await asyncio.sleep(1)
+            now = time.time()
+            while self._expiries and self._expiries[0][0] <= now:
+                _, _, session = heapq.heappop(self._expiries)
+                if session.identity.expires_at <= now:
+                    self._end(session, Close.EXPIRED)
+            deadline = time.monotonic() - self._settings.socket_stall_seconds
+            for session in [one for one in self._behind if one.unsent and one.progress < deadline]:
+                self._end(session, Close.SLOW)
+
+    async def _compare_tops(self) -> None:
+        """Now and then, compare everybody's place with the tops of their inboxes: heals a hint that was lost."""
+        while True:
+            await asyncio.sleep(self._settings.tops_seconds * random.uniform(0.7, 1.3))
+            try:
+                await self.compare_tops()
+            except Refusal:
+                logger.warning("tops unreadable")
+
+    async def compare_tops(self) -> None:
+        """Make everybody who is behind catch up, by one query."""
+        if not self._people:
+            return
+        tops = await self._db.read(inbox.tops, list(self._people))
+        for user_id, top in tops.items():
+            for session in self._people.get(user_id, ()):
+                if top > session.last and not session.greeting:
+                    session.top = max(session.top, top)
+                    self._fall_behind(session)

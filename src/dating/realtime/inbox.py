@@ -1,0 +1,158 @@
+"""Each person's inbox: a dense, numbered log in the database of what the server has told that person.
+
+Whoever changes state tells, in the same transaction: the event is then as durable as the change, and its number is taken under
+the person's head row, so numbers have no gaps and follow the order of commits. A socket is only a live tail of this log.
+
+Heads are taken in ascending order of the people's ids within one call; several calls in one transaction may meet another
+transaction crosswise, which PostgreSQL reports as a deadlock and `Database.write` repeats.
+"""
+
+import secrets
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from dating.database import Transaction
+from dating.realtime.events import Event
+
+ADVANCE = """
+INSERT INTO inbox_heads (user_id, seq)
+SELECT CAST(value AS BIGINT), 1 FROM json_each(CAST(:people AS TEXT)) WHERE TRUE ORDER BY 1
+ON CONFLICT (user_id) DO UPDATE SET seq = inbox_heads.seq + 1
+RETURNING user_id, seq
+"""
+APPEND = "INSERT INTO inbox (user_id, seq, event, created_at) VALUES (:user_id, :seq, :event, :now)"
+SINCE = "SELECT seq, event FROM inbox WHERE user_id = :user_id AND seq > :after ORDER BY seq LIMIT :limit"
+POSITION = """
+SELECT COALESCE((SELECT seq FROM inbox_heads WHERE user_id = :user_id), 0) AS top,
+       (SELECT MIN(seq) FROM inbox WHERE user_id = :user_id) AS oldest
+"""
+TOPS = """
+SELECT user_id, seq FROM inbox_heads
+WHERE user_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:people AS TEXT)))
+"""
+TRIM = "DELETE FROM inbox WHERE created_at < :before AND user_id BETWEEN :first AND :last"
+LAST_PERSON = "SELECT COALESCE(MAX(user_id), 0) FROM inbox_heads"
+KEEP_EPOCH = "INSERT INTO facts (name, value) VALUES ('epoch', :epoch) ON CONFLICT (name) DO NOTHING"
+EPOCH = "SELECT value FROM facts WHERE name = 'epoch'"
+
+TRIM_PEOPLE = 500  # whose inboxes one transaction trims: keeps the writer free for others in between
+
+
+class Told(msgspec.Struct, frozen=True):
+    """A notice: this event has entered this person's inbox under this number."""
+
+    user_id: int
+    seq: int
+    event: bytes
+
+
+class Passing(msgspec.Struct, frozen=True):
+    """A notice: an ephemeral event for these people, if they are here."""
+
+    people: list[int]
+    event: bytes
+
+
+class Revoked(msgspec.Struct, frozen=True):
+    """A notice: this session (None: every session but `spare`) of the person is over; its sockets close with `code`."""
+
+    user_id: int
+    session_id: int | None
+    code: int
+    spare: int | None = None
+
+
+class Head(msgspec.Struct, frozen=True):
+    """The top of one person's inbox."""
+
+    user_id: int
+    seq: int
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One row of an inbox; `event` is the JSON object without its `seq`."""
+
+    seq: int
+    event: str
+
+
+class Position(msgspec.Struct, frozen=True):
+    """Where an inbox stands: its top number (0: nothing yet) and the oldest one kept (None: none kept)."""
+
+    top: int
+    oldest: int | None
+
+    def covers(self, since: int) -> bool:
+        """Whether everything after `since` is still here."""
+        return since <= self.top and (since == self.top or (self.oldest is not None and self.oldest <= since + 1))
+
+
+async def tell(tx: Transaction, people: Iterable[int], event: Event) -> None:
+    """Put the event into each person's inbox; their sockets hear it after the commit."""
+    await _record(tx, dict.fromkeys(people, msgspec.json.encode(event)))
+
+
+async def tell_each(tx: Transaction, events: Mapping[int, Event]) -> None:
+    """The same with an event of their own for each person."""
+    await _record(tx, {user_id: msgspec.json.encode(event) for user_id, event in events.items()})
+
+
+async def _record(tx: Transaction, events: Mapping[int, bytes]) -> None:
+    if not events:
+        return
+    heads = await tx.all(Head, ADVANCE, people=msgspec.json.encode(sorted(events)).decode())
+    rows = [{"user_id": h.user_id, "seq": h.seq, "event": events[h.user_id].decode(), "now": tx.now} for h in heads]
+    await tx.many(APPEND, rows)
+    tx.notices += [Told(head.user_id, head.seq, events[head.user_id]) for head in heads]
+
+
+def pass_on(tx: Transaction, people: Iterable[int], event: Event) -> None:
+    """Send an ephemeral event after the commit to those of the people who are connected."""
+    tx.notices.append(Passing(list(people), msgspec.json.encode(event)))
+
+
+def revoke(tx: Transaction, user_id: int, session_id: int | None, code: int, *, spare: int | None = None) -> None:
+    """After the commit, forget the session's tokens and close its sockets; None means every session but `spare`."""
+    tx.notices.append(Revoked(user_id, session_id, code, spare))
+
+
+async def since(tx: Transaction, user_id: int, after: int, limit: int) -> list[Entry]:
+    """The next events after a number, oldest first."""
+    return await tx.all(Entry, SINCE, user_id=user_id, after=after, limit=limit)
+
+
+async def position(tx: Transaction, user_id: int) -> Position:
+    """Where the person's inbox stands."""
+    found = await tx.one(Position, POSITION, user_id=user_id)
+    assert found is not None
+    return found
+
+
+async def tops(tx: Transaction, people: Iterable[int]) -> dict[int, int]:
+    """The tops of these people's inboxes; nobody without events is in it."""
+    heads = await tx.all(Head, TOPS, people=msgspec.json.encode(list(people)).decode())
+    return {head.user_id: head.seq for head in heads}
+
+
+async def last_person(tx: Transaction) -> int:
+    """The highest id that has an inbox."""
+    return await tx.one(int, LAST_PERSON) or 0
+
+
+async def trim(tx: Transaction, before: int, first: int) -> int:
+    """Drop what is older than `before` (microseconds) from the next inboxes, starting at person `first`; how many rows went."""
+    return await tx.run(TRIM, before=before, first=first, last=first + TRIM_PEOPLE - 1)
+
+
+async def keep_epoch(tx: Transaction) -> str:
+    """The name of this database's numbering, made once."""
+    await tx.run(KEEP_EPOCH, epoch=secrets.token_hex(8))
+    epoch = await tx.one(str, EPOCH)
+    assert epoch is not None
+    return epoch
+
+
+def number(event: bytes, seq: int) -> bytes:
+    """The event as it goes over the wire, with its number."""
+    return b'%b,"seq":%d}' % (event[:-1], seq)
