@@ -18,6 +18,7 @@ FOUND, USAGE, AWAY = 1, 2, 3
 EXIT_CODES = """Exit codes: 0 all is well; 1 the work found something wrong; 2 the command or a setting is wrong;
 3 a database or Redis cannot be reached."""
 DEADLINE = 5.0
+WIDTH = 160
 
 
 class Commands(click.RichGroup):
@@ -83,6 +84,7 @@ def serve(host: str | None, port: int | None) -> None:
 @main.command()
 def migrate() -> None:
     """Bring the schema of the database up to date; safe to repeat, and from several machines at once."""
+    from rich.console import Console
     from rich.progress import Progress
 
     from dating.database import connect
@@ -93,7 +95,7 @@ def migrate() -> None:
         db = connect(read_settings())
         await db.open()
         try:
-            with Progress(transient=True) as progress:
+            with Progress(console=Console(stderr=True), transient=True) as progress:
                 task = progress.add_task("Migrations")
 
                 def show(migration: Migration, number: int, total: int) -> None:
@@ -113,14 +115,16 @@ def migrate() -> None:
 def check() -> None:
     """Show the settings in force, without secrets, and try the database and Redis."""
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
     from rich.text import Text
 
     settings = read_settings()
-    table = Table("variable", "value", "meaning", box=None)
+    table = Table(Column("variable", no_wrap=True), Column("value", overflow="fold"), "meaning", box=None)
     for row in describe(settings):
         table.add_row(*(Text(cell) for cell in row))
-    Console().print(table)
+    console = Console()
+    console.width = console.width if console.is_terminal else WIDTH
+    console.print(table)
     oddities = find_oddities(settings)
     for oddity in oddities:
         click.echo(f"odd: {oddity}")
