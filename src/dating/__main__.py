@@ -65,6 +65,7 @@ def main() -> None:
 
     Settings come from the environment and from `.env`; `dating check` shows them.
     """
+    os.umask(0o077)  # databases hold people's lives: nobody else on the machine may read what we make
 
 
 @main.command()

@@ -100,9 +100,7 @@ def _demand_scheme(*schemes: str) -> Callable[[str], str]:
 
     def check(text: str) -> str:
         if not _is_address(text, schemes):
-            raise ValueError(
-                f"is not an address that begins with {starts}, with its special characters quoted"
-            )
+            raise ValueError(f"is not an address that begins with {starts}, with its special characters quoted")
         return text
 
     return check

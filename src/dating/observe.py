@@ -57,29 +57,21 @@ def new_request_id() -> str:
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-LAGS = (0.001, 0.005, 0.025, 0.1, 0.5, 1, 5, 30, 300)
 CHECK_SECONDS = 2.0
 REPORT_SECONDS = 1.0
 SLOW_SECONDS = 1.0
 
 
 class Metrics:
-    """The counters of one application, cheap enough for every request and every event."""
+    """The counters of one application, cheap enough for every request."""
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         self._requests = Counter("dating_requests", "HTTP requests answered", ["method", "route", "status"], registry=registry)
         self._seconds = Histogram("dating_request_seconds", "Time to answer", ["route"], buckets=FAST, registry=registry)
-        self._events = Counter("dating_events", "Events told to people", ["type"], registry=registry)
-        self._refusals = Counter("dating_throttled", "Refused by a limit", ["limit"], registry=registry)
-        self._closes = Counter("dating_socket_closes", "Sockets closed", ["code"], registry=registry)
-        self._sockets = Gauge("dating_sockets", "Sockets open now", registry=registry)
-        self._lag = Histogram("dating_inbox_lag_seconds", "From commit to socket", buckets=LAGS, registry=registry)
-        self._gaps = Counter("dating_gap_repairs", "Times a socket was behind and read its inbox", registry=registry)
         self._loop = Histogram("dating_loop_lag_seconds", "Lateness of the event loop", buckets=FAST, registry=registry)
         self._answered: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
-        self._told: dict[str, Counter] = {}
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count one answer, and log it when it is slow or broken (at the level debug: always).
@@ -97,35 +89,8 @@ class Metrics:
             extra = {"method": key[0], "route": route, "status": status, "milliseconds": round(seconds * 1000, 1)}
             log.log(severity, "Answered.", extra=extra)
 
-    def count_event(self, kind: str, recipients: int = 1) -> None:
-        """One event of this type told to so many people."""
-        if (child := self._told.get(kind)) is None:
-            child = self._told[kind] = self._events.labels(kind)
-        child.inc(recipients)
-
-    def count_throttled(self, limit: str) -> None:
-        """One request refused by the limit of this name."""
-        self._refusals.labels(limit).inc()
-
-    def count_gap(self) -> None:
-        """One socket that was behind and read its inbox."""
-        self._gaps.inc()
-
-    def note_lag(self, seconds: float) -> None:
-        """The time between the commit of an event and its writing to a socket."""
-        self._lag.observe(seconds)
-
-    def open_socket(self) -> None:
-        """One socket more."""
-        self._sockets.inc()
-
-    def close_socket(self, code: int) -> None:
-        """One socket less, with the code it was closed with."""
-        self._sockets.dec()
-        self._closes.labels(str(code) if 1000 <= code < 5000 else "other").inc()
-
     def watch(self, name: str, meaning: str, value: Callable[[], float]) -> None:
-        """A gauge `dating_<name>` that is asked for when somebody scrapes: queues, pools."""
+        """A gauge `dating_<name>` that is asked for when somebody scrapes: sockets, queues, pools."""
         Gauge(f"dating_{name}", meaning, registry=self.registry).set_function(value)
 
     async def measure_loop(self, period: float = 0.5) -> None:

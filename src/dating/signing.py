@@ -15,18 +15,14 @@ def check_secrets(given: tuple[str, ...]) -> None:
     reasons = [reason for secret in given or ("",) if (reason := find_weakness(secret))]
     if reasons:
         advice = "make one: python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
-        raise SettingsError(
-            *(f"JWT_SECRET: {reason}; production needs a strong one, {advice}." for reason in reasons)
-        )
+        raise SettingsError(*(f"JWT_SECRET: {reason}; production needs a strong one, {advice}." for reason in reasons))
 
 
 def find_weakness(secret: str) -> str | None:
     """Why this secret could be guessed, or None."""
     if len(secret.encode()) < 32:
         return f"has {len(secret.encode())} bytes of at least 32" if secret else "is missing"
-    if re.search(
-        r"change.?(me|this|in|it)|your.{0,12}(secret|key)|secret.?key|example|password|123456", secret.lower()
-    ):
+    if re.search(r"change.?(me|this|in|it)|your.{0,12}(secret|key)|secret.?key|example|password|123456", secret.lower()):
         return "is a sample that everybody knows"
     steps = [abs(ord(left) - ord(right)) <= 1 for left, right in pairwise(secret)]
     if len(set(secret)) < 10 or len(compress(secret.encode(), 9)) < 30 or sum(steps) * 2 > len(steps):
