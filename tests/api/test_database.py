@@ -1,0 +1,157 @@
+"""The database layer: the same promises on both databases."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import msgspec
+import pytest
+
+from dating.database import Clash, Database, DatabaseAway, Overloaded, Transaction, connect, numbered, split
+from dating.errors import Malformed, NotFound
+from dating.settings import Settings
+
+INSERT = "INSERT INTO facts (name, value) VALUES (:name, :value)"
+FIND = "SELECT value FROM facts WHERE name = :name"
+
+
+class Fact(msgspec.Struct):
+    name: str
+    value: str
+
+
+async def put(tx: Transaction, name: str, value: str = "x") -> str:
+    await tx.run(INSERT, name=name, value=value)
+    return name
+
+
+async def find(tx: Transaction, name: str) -> str | None:
+    return await tx.one(str, FIND, name=name)
+
+
+@pytest.fixture
+async def db(settings: Settings) -> AsyncIterator[Database]:
+    db = connect(settings)
+    await db.open()
+    yield db
+    await db.close()
+
+
+async def test_rows_become_structs_and_scalars(db: Database) -> None:
+    """A row is a struct by column names, or the first column as a plain value; Cyrillic and emoji survive."""
+    await db.write(put, "имя", "Привет 👩🏽‍🚀")
+
+    async def look(tx: Transaction) -> list[Fact]:
+        return await tx.all(Fact, "SELECT value, name FROM facts WHERE name = :name", name="имя")
+
+    assert await db.read(look) == [Fact("имя", "Привет 👩🏽‍🚀")]
+    assert await db.read(find, "имя") == "Привет 👩🏽‍🚀"
+    assert await db.read(find, "nobody") is None
+
+
+async def test_one_failure_leaves_its_neighbors_alone(db: Database) -> None:
+    """Of many writers at once, the one that fails rolls back alone, and hears its own error."""
+
+    async def fail(tx: Transaction) -> None:
+        await put(tx, "half done")
+        raise NotFound("on purpose")
+
+    results = await asyncio.gather(*[db.write(put, f"n{i}") for i in range(50)], db.write(fail), return_exceptions=True)
+    assert results[:50] == [f"n{i}" for i in range(50)]
+    assert isinstance(results[50], NotFound)
+    assert await db.read(find, "half done") is None
+    assert await db.read(find, "n49") == "x"
+
+
+async def test_notices_leave_after_the_commit_only(db: Database) -> None:
+    """What a transaction announces is heard once it is durable, and never when it rolled back."""
+    heard: list[object] = []
+    db.committed = heard.extend
+
+    async def announce(tx: Transaction, name: str, fails: bool) -> None:
+        await put(tx, name)
+        tx.notices.append(name)
+        if fails:
+            raise NotFound
+
+    await db.write(announce, "good", False)
+    with pytest.raises(NotFound):
+        await db.write(announce, "bad", True)
+    assert heard == ["good"]
+
+
+async def test_constraints_are_refusals(db: Database) -> None:
+    """A broken constraint is a conflict, a number out of range is malformed; neither is an unknown error."""
+    await db.write(put, "twice")
+    with pytest.raises(Clash):
+        await db.write(put, "twice")
+
+    async def count(tx: Transaction, number: int) -> int | None:
+        return await tx.one(int, "SELECT seq FROM inbox_heads WHERE user_id = :number", number=number)
+
+    with pytest.raises(Malformed):
+        await db.read(count, 2**63)
+
+
+async def test_readers_cannot_write(db: Database) -> None:
+    """A function given to read() has no right to change anything."""
+    with pytest.raises(Exception, match=r"readonly|read-only"):
+        await db.read(put, "sneaky")
+    assert await db.read(find, "sneaky") is None
+
+
+async def test_a_canceled_writer_harms_nobody(db: Database) -> None:
+    """Callers that give up leave whole transactions and healthy connections behind."""
+    tasks = [asyncio.create_task(db.write(put, f"c{i}")) for i in range(200)]
+    await asyncio.sleep(0)
+    for task in tasks[::2]:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert [await db.read(find, f"c{i}") for i in range(1, 200, 2)] == ["x"] * 100
+
+
+async def test_many_and_lists(db: Database) -> None:
+    """A statement runs for many rows, and a list is one parameter as JSON text."""
+
+    async def fill(tx: Transaction) -> list[str]:
+        await tx.many(INSERT, [{"name": f"m{i}", "value": str(i)} for i in range(5)])
+        sql = (
+            "SELECT name FROM facts WHERE name IN (SELECT CAST(value AS TEXT) FROM json_each(CAST(:names AS TEXT))) ORDER BY name"
+        )
+        return await tx.all(str, sql, names='["m1","m3","nobody"]')
+
+    assert await db.write(fill) == ["m1", "m3"]
+
+
+async def test_a_full_queue_refuses(settings: Settings) -> None:
+    """More waiting writers than the setting allows are sent away with 503 instead of piling up."""
+    db = connect(msgspec.structs.replace(settings, write_queue=10))
+    await db.open()
+    results = await asyncio.gather(*[db.write(put, f"q{i}") for i in range(200)], return_exceptions=True)
+    await db.close()
+    refused = [result for result in results if isinstance(result, Overloaded)]
+    assert len(refused) + results.count("x") + sum(isinstance(r, str) for r in results) == 200
+    assert refused
+    assert refused[0].retry_after == 1
+
+
+async def test_an_unreachable_database_says_so(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A database that cannot be opened is one sentence that names it, at once."""
+    folder = tmp_path_factory.mktemp("not-a-file")
+    for settings in (Settings(database_path=folder), Settings(database_url="postgresql://u:p@127.0.0.1:9/none")):
+        db = connect(settings)
+        with pytest.raises(DatabaseAway) as refusal:
+            await db.open()
+        assert str(folder) in refusal.value.detail or "DATABASE_URL" in refusal.value.detail
+
+
+def test_parameters_are_numbered_once() -> None:
+    """Names become numbers in order of appearance; casts are left alone."""
+    assert numbered("SELECT :b::text, :a, :b") == ("SELECT $1::text, $2, $1", ("b", "a"))
+
+
+def test_scripts_split_at_statements() -> None:
+    """A trigger with statements of its own stays one statement."""
+    script = (
+        "CREATE TABLE a (x);\nCREATE TRIGGER t AFTER INSERT ON a BEGIN\n UPDATE a SET x = 1;\n DELETE FROM a;\nEND;\nSELECT 1"
+    )
+    assert [part.split()[0] for part in split(script)] == ["CREATE", "CREATE", "SELECT"]

@@ -1,0 +1,74 @@
+"""Migrations: once each, in order, safe with several starters, refused when changed afterwards."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from dating.database import Database, connect
+from dating.migrate import SchemaError, load, migrate, pending
+from dating.settings import Settings
+
+
+@pytest.fixture
+async def db(settings: Settings) -> AsyncIterator[Database]:
+    db = connect(settings)
+    await db.open()
+    yield db
+    await db.close()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "migrations"
+    folder.mkdir()
+    (folder / "9001_first.sql").write_text("CREATE TABLE first (id BIGSERIAL PRIMARY KEY, name TEXT);\n")
+    (folder / "9002_second.sql").write_text("INSERT INTO first (name) VALUES ('a');\nINSERT INTO first (name) VALUES ('b');\n")
+    (folder / "9003_only.sqlite.sql").write_text("CREATE TABLE only_sqlite (id INTEGER);\n")
+    (folder / "9003_only.postgres.sql").write_text("CREATE TABLE only_postgres (id INTEGER);\n")
+    return folder
+
+
+async def test_each_is_applied_once(db: Database, folder: Path) -> None:
+    """The first run applies everything for this database in order, the second nothing."""
+    expected = ["9001_first", "9002_second", f"9003_only.{db.dialect}"]
+    assert await pending(db, directory=folder) == expected
+    assert await migrate(db, directory=folder) == expected
+    assert await migrate(db, directory=folder) == []
+    assert await pending(db, directory=folder) == []
+
+
+async def test_several_starters_share_the_work(settings: Settings, folder: Path) -> None:
+    """Five processes that start at once apply each migration exactly once."""
+    databases = [connect(settings) for _ in range(5)]
+    await asyncio.gather(*[db.open() for db in databases])
+    done = await asyncio.gather(*[migrate(db, directory=folder) for db in databases])
+    await asyncio.gather(*[db.close() for db in databases])
+    assert sorted(name for names in done for name in names) == sorted(["9001_first", "9002_second", f"9003_only.{databases[0].dialect}"])
+
+
+async def test_a_changed_file_is_refused(db: Database, folder: Path) -> None:
+    """A migration whose text changed after it had been applied stops the start, naming the file."""
+    await migrate(db, directory=folder)
+    (folder / "9001_first.sql").write_text("CREATE TABLE first (id BIGSERIAL PRIMARY KEY);\n")
+    with pytest.raises(SchemaError, match="9001_first"):
+        await migrate(db, directory=folder)
+
+
+async def test_a_failing_migration_leaves_nothing(db: Database, folder: Path) -> None:
+    """A migration that breaks half-way leaves no table and no row in the ledger; repaired, it runs."""
+    (folder / "9004_bad.sql").write_text("CREATE TABLE half (id INTEGER);\nINSERT INTO nowhere VALUES (1);\n")
+    with pytest.raises(Exception, match="nowhere"):
+        await migrate(db, directory=folder)
+    assert await pending(db, directory=folder) == ["9004_bad"]
+    (folder / "9004_bad.sql").write_text("CREATE TABLE half (id INTEGER);\n")
+    assert await migrate(db, directory=folder) == ["9004_bad"]
+
+
+def test_ids_are_never_used_again_on_sqlite() -> None:
+    """The one translated phrase makes SQLite count ids like PostgreSQL does."""
+    texts = {dialect: "".join(m.text for m in load(dialect)) for dialect in ("sqlite", "postgres")}
+    assert "BIGSERIAL" not in texts["sqlite"]
+    assert "AUTOINCREMENT" in texts["sqlite"]
+    assert "AUTOINCREMENT" not in texts["postgres"]
