@@ -45,7 +45,8 @@ async def test_several_starters_share_the_work(settings: Settings, folder: Path)
     await asyncio.gather(*[db.open() for db in databases])
     done = await asyncio.gather(*[migrate(db, directory=folder) for db in databases])
     await asyncio.gather(*[db.close() for db in databases])
-    assert sorted(name for names in done for name in names) == sorted(["9001_first", "9002_second", f"9003_only.{databases[0].dialect}"])
+    expected = ["9001_first", "9002_second", f"9003_only.{databases[0].dialect}"]
+    assert sorted(name for names in done for name in names) == expected
 
 
 async def test_a_changed_file_is_refused(db: Database, folder: Path) -> None:
