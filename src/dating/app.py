@@ -3,6 +3,7 @@
 `create_app(Settings(...))` makes a whole server and touches nothing; the work begins with the lifespan.
 """
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,7 +18,7 @@ from dating.accounts import routes as accounts
 from dating.chat import routes as chat
 from dating.chat import service as chat_service
 from dating.database import Database, connect
-from dating.documentation import document, openapi
+from dating.documentation import openapi
 from dating.gate import Doorkeeper, Gate, JSONRequest, admit, answer_error, provide_address, provide_me, provide_viewer
 from dating.idempotency import provide_commit
 from dating.jobs import Jobs
@@ -25,6 +26,7 @@ from dating.matching import routes as matching
 from dating.migrate import migrate
 from dating.observe import Metrics
 from dating.operations import handlers as operations
+from dating.operations import watch
 from dating.profiles import routes as profiles
 from dating.realtime import routes as realtime
 from dating.realtime.bus import LocalBus
@@ -64,6 +66,7 @@ def create_app(settings: Settings) -> Litestar:
             "tickets": LocalTickets(settings),
             "throttle": Throttle(settings),
             "metrics": metrics,
+            "readiness": watch(db, hub, metrics),
             "passwords": accounts.make_passwords(settings),
             "mailer": accounts.make_mailer(settings),
             "jobs": Jobs(settings, db),
@@ -91,7 +94,6 @@ def create_app(settings: Settings) -> Litestar:
         openapi_config=openapi(settings),
         logging_config=None,
     )
-    document(app)
     app.asgi_handler = Gate(app.asgi_handler, settings, doorkeeper, metrics)
     return app
 
@@ -134,7 +136,7 @@ def from_state(name: str) -> Provide:
 
 def dependencies() -> dict[str, Provide]:
     """What handlers may ask for by name."""
-    shared = ("db", "hub", "settings", "tickets", "throttle", "metrics", "passwords", "mailer")
+    shared = ("db", "hub", "settings", "tickets", "throttle", "metrics", "readiness", "passwords", "mailer")
     return {
         **{name: from_state(name) for name in shared},
         "me": Provide(provide_me, sync_to_thread=False),
@@ -153,7 +155,10 @@ async def run(app: Litestar) -> AsyncIterator[None]:
         await migrate(state.db)
         await state.hub.start()
         state.jobs.start()
+        state.readiness.open()
+        loop_lag = asyncio.create_task(state.metrics.measure_loop())
         yield
+        loop_lag.cancel()
     finally:
         await state.jobs.close()
         await state.hub.close()
