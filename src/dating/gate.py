@@ -115,9 +115,6 @@ class Gate:
         self._proxies = [ip_network(proxy) for proxy in settings.trusted_proxies]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] not in (ScopeType.HTTP, ScopeType.WEBSOCKET):
-            await self._app(scope, receive, send)
-            return
         identity = await self._identify(scope)
         scope["state"] = {"identity": identity, "address": self._address(scope)}
         if scope["type"] == ScopeType.WEBSOCKET:
