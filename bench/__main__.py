@@ -1,0 +1,19 @@
+"""Run every benchmark, or the named ones: `python -m bench [messages swipes candidates sockets]`."""
+
+import subprocess
+import sys
+
+ALL = ["messages", "swipes", "candidates", "sockets"]
+
+
+def main() -> int:
+    """The first exit status that is not 0, or 0."""
+    names = sys.argv[1:] or ALL
+    unknown = sorted(set(names) - set(ALL))
+    if unknown:
+        sys.exit(f"There is no benchmark {', '.join(unknown)}; there are {', '.join(ALL)}.")
+    return max(subprocess.call([sys.executable, "-m", f"bench.{name}"]) for name in names)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
