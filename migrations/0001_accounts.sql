@@ -1,5 +1,6 @@
 -- Accounts and sessions. Times are microseconds since the epoch, UTC.
 
+-- A deleted person's row stays as a tombstone without a name, an address or a password, so that the id is never used again.
 CREATE TABLE users (
     id BIGSERIAL PRIMARY KEY,
     username TEXT NOT NULL CHECK (length(username) <= 50),
@@ -14,31 +15,34 @@ CREATE TABLE users (
     deleted_at BIGINT
 );
 
--- One row per device. A refresh token is stored hashed; the one before it stays known for the grace window and for reuse detection.
+-- One row per device, gone when the session ends. Secrets are stored hashed: the name that all refresh tokens of the session share,
+-- the token that is good now, and the one before it, which is answered once more within the grace window. Any other token of the same
+-- family is an old one that somebody uses again.
 CREATE TABLE sessions (
     id BIGSERIAL PRIMARY KEY,
     user_id BIGINT NOT NULL REFERENCES users (id),
-    device_id TEXT,
+    device TEXT,
     name TEXT NOT NULL,
-    refresh_hash TEXT NOT NULL UNIQUE,
-    previous_hash TEXT UNIQUE,
+    family TEXT NOT NULL UNIQUE,
+    refresh TEXT NOT NULL,
+    previous TEXT,
     rotated_at BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
     used_at BIGINT NOT NULL,
-    expires_at BIGINT NOT NULL,
-    ended_at BIGINT
+    expires_at BIGINT NOT NULL
 );
-CREATE INDEX sessions_user ON sessions (user_id) WHERE ended_at IS NULL;
+CREATE UNIQUE INDEX sessions_device ON sessions (user_id, device);
+CREATE INDEX sessions_expiry ON sessions (expires_at);
 
--- Mailed codes: one open code per person and purpose, stored hashed.
+-- Mailed codes: one per address and purpose. Both the address and the code are keyed hashes, and an address that nobody has gets a row
+-- too, so that asking for a code takes the same work for known and unknown.
 CREATE TABLE codes (
-    user_id BIGINT NOT NULL REFERENCES users (id),
+    subject TEXT NOT NULL,
     purpose TEXT NOT NULL CHECK (purpose IN ('verify', 'reset')),
-    code_hash TEXT NOT NULL,
+    code TEXT NOT NULL,
     tries INTEGER NOT NULL DEFAULT 0,
-    created_at BIGINT NOT NULL,
     expires_at BIGINT NOT NULL,
-    PRIMARY KEY (user_id, purpose)
+    PRIMARY KEY (subject, purpose)
 );
 
 -- First answers to requests that carried an Idempotency-Key.

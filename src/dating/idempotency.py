@@ -26,6 +26,7 @@ ON CONFLICT (user_id, key) DO NOTHING
 KEEP = "UPDATE answers SET answer = :answer WHERE user_id = :user_id AND key = :key"
 FIND = "SELECT fingerprint, answer FROM answers WHERE user_id = :user_id AND key = :key"
 FORGET = "DELETE FROM answers WHERE created_at < :before"
+ERASE = "DELETE FROM answers WHERE user_id = :user_id"
 
 
 class BadKey(Malformed):
@@ -91,13 +92,19 @@ class Commit:
         return kept
 
 
+def read_key(request: Request[Any, Any, Any]) -> str | None:
+    """The request's Idempotency-Key, if it has one. Raises BadKey."""
+    key = request.headers.get("idempotency-key")
+    if key is not None and not (0 < len(key) <= 255 and key.isascii() and key.isprintable()):
+        raise BadKey
+    return key
+
+
 async def provide_commit(request: Request[Any, Any, Any], db: Database, me: Identity) -> Commit:
     """The `commit` of a request, bound to its person, key and body. Raises BadKey."""
-    key = request.headers.get("idempotency-key")
+    key = read_key(request)
     if key is None:
         return Commit(db, me.user_id, None, "")
-    if not (0 < len(key) <= 255 and key.isascii() and key.isprintable()):
-        raise BadKey
     request_text = f"{request.method} {request.url.path} ".encode() + await request.body()
     commit = Commit(db, me.user_id, key, hashlib.sha256(request_text).hexdigest())
     request.scope["state"]["commit"] = commit
@@ -107,3 +114,8 @@ async def provide_commit(request: Request[Any, Any, Any], db: Database, me: Iden
 async def forget(tx: Transaction, before: int) -> int:
     """Drop answers older than `before` (microseconds); how many."""
     return await tx.run(FORGET, before=before)
+
+
+async def erase(tx: Transaction, user_id: int) -> None:
+    """Drop the answers to a person who is being deleted."""
+    await tx.run(ERASE, user_id=user_id)

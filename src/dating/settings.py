@@ -128,6 +128,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     likes_per_day: Annotated[int, Meta(ge=0, le=1_000_000, description="likes a day for each person; 0: no limit")] = 0
     rate_limits: Annotated[bool, Meta(description="0 switches all the limits below off")] = True
     limit_login: Annotated[Limit, Meta(description="sign-in attempts for one account, and for one address")] = "10/minute"
+    limit_account: Annotated[Limit, Meta(description="sign-ins to one account from strange devices everywhere")] = "100/hour"
     limit_register: Annotated[Limit, Meta(description="registrations from one address")] = "20/hour"
     limit_code: Annotated[Limit, Meta(description="codes mailed to, or tried by, one person")] = "10/hour"
     limit_refresh: Annotated[Limit, Meta(description="token refreshes from one address")] = "60/minute"

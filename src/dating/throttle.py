@@ -39,6 +39,10 @@ class Throttle:
             window = await self._limiter.get_window_stats(item, name, key)
             raise RateLimited(retry_after=max(1, round(window.reset_time - time.time())))
 
+    async def clear(self, name: str, key: str) -> None:
+        """Forget what `key` has used of the limit `name`: it has shown that it means well."""
+        await self._limiter.clear(self._item(name), name, key)
+
     async def take_address(self, name: str, address: str) -> None:
         """The same for an address. In development the machine itself is not counted."""
         if self._settings.production or not is_loopback(address):

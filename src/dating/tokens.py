@@ -1,13 +1,16 @@
 """Proofs of who somebody is: access tokens (JWT), refresh tokens and one-time socket tokens.
 
 * Access token: JWT signed with HS256. One algorithm, a fixed set of keys chosen by `kid`, every claim below required.
-* Refresh token: 256 random bits, opaque; only its hash is stored.
+* Refresh token: opaque; the name of its family (one per session) and 256 bits. Only hashes are stored. The successor of a token is
+  derived from it with the server's secret, so that a repeated request gets the same one although it was never kept.
 * Socket token: 256 random bits, good for one connection within seconds, bound to a person and a session.
 """
 
 import hashlib
+import hmac
 import secrets
 import time
+from base64 import urlsafe_b64encode
 from collections import OrderedDict
 from typing import Protocol
 
@@ -112,6 +115,27 @@ def new_secret() -> str:
 def hash_secret(secret: str) -> str:
     """How such a secret is stored. A fast hash is enough: there is nothing to guess in 256 random bits."""
     return hashlib.sha256(secret.encode(errors="replace")).hexdigest()
+
+
+def seal(secret: str, purpose: str, text: str) -> str:
+    """A hash that only the holder of the server's secret can make: for what is short enough to be guessed, and to derive secrets."""
+    key = hmac.digest(secret.encode(), f"dating {purpose}".encode(), "sha256")
+    return urlsafe_b64encode(hmac.digest(key, text.encode(errors="replace"), "sha256")).decode().rstrip("=")
+
+
+def new_refresh() -> str:
+    """The first refresh token of a session, and the beginning of its family."""
+    return f"{secrets.token_urlsafe(16)}.{new_secret()}"
+
+
+def family_of(token: str) -> str:
+    """What all the refresh tokens of a session have in common. As secret as they are: knowing it can end the session."""
+    return token.partition(".")[0]
+
+
+def succeed(secret: str, token: str) -> str:
+    """The refresh token that comes after this one."""
+    return f"{family_of(token)}.{seal(secret, 'refresh', token)}"
 
 
 class Ticket(msgspec.Struct, frozen=True):

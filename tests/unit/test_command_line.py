@@ -1,12 +1,19 @@
 """The command line: what each command says and leaves behind, and its exit code."""
 
+import json
 import os
+import signal
 import socket
+import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
 from dating import __version__
 
@@ -155,3 +162,42 @@ def test_env_example_is_printed(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert done.stdout.startswith("# Copy to .env")
     assert "#PORT=8088\n" in done.stdout
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A server started by the command line on a free port, and its address."""
+    command = [sys.executable, "-m", "dating", "serve", "--port=0"]
+    environ = {"PATH": os.environ["PATH"], "DATING_DRAIN_SECONDS": "0.2"}
+    with subprocess.Popen(command, cwd=tmp_path, env=environ, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        yield process, line.partition(" listens on ")[2].split(" ")[0]
+        process.kill()
+
+
+def test_serve_says_where_and_stops_on_sigterm(served: tuple[subprocess.Popen[str], str], tmp_path: Path) -> None:
+    """One line names the address; the server answers there, keeps its files to itself and ends with 0."""
+    process, address = served
+    assert httpx.get(f"{address}/healthz").status_code == 200
+    assert all(stat.S_IMODE(file.stat().st_mode) == 0o600 for file in tmp_path.iterdir())
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0
+
+
+def test_serve_sends_sockets_away_before_it_stops(served: tuple[subprocess.Popen[str], str]) -> None:
+    """A socket is told to drain and closed with 1012 while requests are still answered; readiness says no."""
+    process, address = served
+    body = {"username": "anna", "password": "correct horse battery"}
+    token = httpx.post(f"{address}/register", json=body).json()["access_token"]
+    started = httpx.post(f"{address}/ws/start", headers={"Authorization": f"Bearer {token}"}).json()
+    with connect(f"{address.replace('http', 'ws')}/ws/chat?session={started['session_token']}") as chat:
+        assert json.loads(chat.recv())["type"] == "hello"
+        process.send_signal(signal.SIGTERM)
+        assert json.loads(chat.recv())["type"] == "drain"
+        assert httpx.get(f"{address}/readyz").status_code == 503
+        with pytest.raises(ConnectionClosed) as closed:
+            chat.recv()
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1012
+    assert process.wait(20) == 0

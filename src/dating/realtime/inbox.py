@@ -21,6 +21,11 @@ SELECT CAST(value AS BIGINT), 1 FROM json_each(CAST(:people AS TEXT)) WHERE TRUE
 ON CONFLICT (user_id) DO UPDATE SET seq = inbox_heads.seq + 1
 RETURNING user_id, seq
 """
+HOLD = """
+INSERT INTO inbox_heads (user_id, seq)
+SELECT CAST(value AS BIGINT), 0 FROM json_each(CAST(:people AS TEXT)) WHERE TRUE ORDER BY 1
+ON CONFLICT (user_id) DO UPDATE SET seq = inbox_heads.seq
+"""
 APPEND = "INSERT INTO inbox (user_id, seq, event, created_at) VALUES (:user_id, :seq, :event, :now)"
 SINCE = "SELECT seq, event FROM inbox WHERE user_id = :user_id AND seq > :after ORDER BY seq LIMIT :limit"
 POSITION = """
@@ -32,6 +37,8 @@ SELECT user_id, seq FROM inbox_heads
 WHERE user_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:people AS TEXT)))
 """
 TRIM = "DELETE FROM inbox WHERE created_at < :before AND user_id BETWEEN :first AND :last"
+ERASE = "DELETE FROM inbox WHERE user_id = :user_id"
+ERASE_HEAD = "DELETE FROM inbox_heads WHERE user_id = :user_id"
 LAST_PERSON = "SELECT COALESCE(MAX(user_id), 0) FROM inbox_heads"
 KEEP_EPOCH = "INSERT INTO facts (name, value) VALUES ('epoch', :epoch) ON CONFLICT (name) DO NOTHING"
 EPOCH = "SELECT value FROM facts WHERE name = 'epoch'"
@@ -107,6 +114,11 @@ async def _record(tx: Transaction, events: Mapping[int, bytes]) -> None:
     tx.notices += [Told(head.user_id, head.seq, events[head.user_id]) for head in heads]
 
 
+async def hold(tx: Transaction, people: Iterable[int]) -> None:
+    """Let nobody tell these people anything until this transaction ends: what it changes comes before whatever they are told next."""
+    await tx.run(HOLD, people=msgspec.json.encode(sorted(people)).decode())
+
+
 def pass_on(tx: Transaction, people: Iterable[int], event: Event) -> None:
     """Send an ephemeral event after the commit to those of the people who are connected."""
     tx.notices.append(Passing(list(people), msgspec.json.encode(event)))
@@ -143,6 +155,12 @@ async def last_person(tx: Transaction) -> int:
 async def trim(tx: Transaction, before: int, first: int) -> int:
     """Drop what is older than `before` (microseconds) from the next inboxes, starting at person `first`; how many rows went."""
     return await tx.run(TRIM, before=before, first=first, last=first + TRIM_PEOPLE - 1)
+
+
+async def erase(tx: Transaction, user_id: int) -> None:
+    """Drop the whole inbox of a person who is being deleted."""
+    await tx.run(ERASE, user_id=user_id)
+    await tx.run(ERASE_HEAD, user_id=user_id)
 
 
 async def keep_epoch(tx: Transaction) -> str:
