@@ -12,7 +12,7 @@ import re
 import time
 from collections import OrderedDict
 from ipaddress import ip_address, ip_network
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from litestar import Request, Response
@@ -48,6 +48,7 @@ KNOWN = 50_000  # verified tokens kept; more are verified again
 FRESH = 5.0  # seconds after which a verified token's session is looked up again: bounds what a lost revocation can do
 BODIES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000|\x00")
+NESTING = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 
 HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -66,6 +67,13 @@ class BadText(Malformed):
 
     code = "nul_character"
     detail = "Text must not contain NUL characters."
+
+
+class TooDeep(Malformed):
+    """400: the body is nested deeper than `max_json_depth`."""
+
+    code = "too_deep"
+    detail = "The request body is nested too deeply."
 
 
 class Known(msgspec.Struct):
@@ -126,12 +134,17 @@ class Gate:
         started = time.perf_counter()
         mark = new_request_id()
         token = request_id.set(mark)
+        method = scope["method"]
         status = 500
+        if method == "HEAD":  # a GET without its body; the server below us keeps the original scope
+            scope = cast(HTTPScope, {**scope, "method": "GET"})
 
         async def finish(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = self._complete(scope, message, mark)
+            elif method == "HEAD" and message["type"] == "http.response.body":
+                message["body"] = b""
             await send(message)
 
         try:
@@ -139,7 +152,7 @@ class Gate:
         finally:
             request_id.reset(token)
             route = scope.get("path_template") or "unknown"
-            self._metrics.request(scope["method"], str(route), status, time.perf_counter() - started)
+            self._metrics.request(method, str(route), status, time.perf_counter() - started)
 
     def _complete(self, scope: Scope, message: Any, mark: str) -> int:
         headers = list(message.get("headers", ()))
@@ -181,9 +194,10 @@ class Gate:
 
 
 async def admit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """The guard of every route. Raises Unauthorized, RateLimited, Unsupported or TooLarge."""
+    """The guard of every route. Raises NotFound, BadText, Unauthorized, RateLimited, Unsupported or TooLarge."""
     if connection.scope["type"] != ScopeType.HTTP:
         return
+    judge_address(connection.scope)
     identity = connection.scope["state"]["identity"]
     access = handler.opt.get("access", "required")
     if access == "required" and not isinstance(identity, Identity):
@@ -197,6 +211,14 @@ async def admit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
         else:
             await throttle.take_address(limit, connection.scope["state"]["address"])
     judge_body(connection.scope, connection.app.state.settings.body_limit)
+
+
+def judge_address(scope: Any) -> None:
+    """Nothing is named with a NUL character. Raises NotFound for one in the path, BadText for one in the query."""
+    if "\x00" in scope["path"]:
+        raise NotFound
+    if b"%00" in scope["query_string"]:
+        raise BadText
 
 
 def judge_body(scope: Any, limit: int) -> None:
@@ -215,14 +237,29 @@ def judge_body(scope: Any, limit: int) -> None:
 
 
 class JSONRequest(Request[Any, Any, Any]):
-    """A request whose body holds no NUL character, escaped or plain."""
+    """A request whose body holds no NUL character, escaped or plain, and is not nested too deeply."""
 
     async def body(self) -> bytes:
-        """The whole body. Raises BadText."""
+        """The whole body. Raises BadText or TooDeep."""
         body = await super().body()
         if b"\x00" in body or (b"\\u0000" in body and NUL.search(body)):
             raise BadText
+        judge_depth(body, self.app.state.settings.max_json_depth)
         return body
+
+
+def judge_depth(body: bytes, most: int) -> None:
+    """Objects and lists are nested at most so deep. Raises TooDeep."""
+    if body.count(b"{") + body.count(b"[") <= most:
+        return
+    depth = 0
+    for token in NESTING.finditer(body):
+        if token[0] in (b"{", b"["):
+            depth += 1
+            if depth > most:
+                raise TooDeep
+        elif token[0] in (b"}", b"]"):
+            depth -= 1
 
 
 def provide_me(scope: Scope) -> Any:
@@ -259,7 +296,7 @@ def to_refusal(error: Exception) -> Refusal | None:
         case Refusal():
             return error
         case ValidationException():
-            return Invalid(errors=read_fields(error.extra))
+            return read_validation(error.extra)
         case SerializationException() | RecursionError() | UnicodeError() | OverflowError():
             return Malformed("The request body is not valid JSON.")
         case HTTPException() if error.status_code < 500:
@@ -278,10 +315,18 @@ def describe_parse(error: HTTPException) -> str:
     )
 
 
-def read_fields(extra: object) -> list[FieldError]:
-    """Litestar's list of what was wrong, as field and message."""
-    rows = extra if isinstance(extra, list) else []
-    return [FieldError(str(row.get("key", "")), str(row.get("message", ""))) for row in rows if isinstance(row, dict)]
+def read_validation(extra: object) -> Refusal:
+    """Litestar's list of what was wrong, as field and message. An id in the path that cannot be is one that does not exist."""
+    rows = [row for row in extra if isinstance(row, dict)] if isinstance(extra, list) else []
+    if any(row.get("source") == "path" for row in rows):
+        return NotFound()
+    return Invalid(errors=[read_field(str(row.get("key", "")), str(row.get("message", ""))) for row in rows])
+
+
+def read_field(key: str, message: str) -> FieldError:
+    """One refused field. Litestar calls the body `data`, and a missing one by its name in quotes."""
+    field = "body" if key == "data" else key
+    return FieldError(field, "Missing." if message == f"'{key}'" else message)
 
 
 def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
@@ -290,7 +335,9 @@ def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[
     if refusal is None:
         logger.error("unhandled error", exc_info=error, extra={"path": request.scope.get("path_template")})
         refusal = ServerError()
-    headers = {} if refusal.retry_after is None else {"retry-after": str(refusal.retry_after)}
+    headers = dict(getattr(error, "headers", None) or {})
+    if refusal.retry_after is not None:
+        headers["retry-after"] = str(refusal.retry_after)
     if refusal.status == 401:
         headers["www-authenticate"] = "Bearer"
     return Response(refusal.problem(), status_code=refusal.status, media_type="application/problem+json", headers=headers)
