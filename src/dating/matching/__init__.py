@@ -1,0 +1,1 @@
+"""Swipes, matches and candidates."""

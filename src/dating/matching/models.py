@@ -1,0 +1,73 @@
+"""What comes in and goes out when people swipe."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from dating.profiles.models import User
+from dating.realtime.events import Id
+
+Limit = Annotated[int, Meta(ge=1, le=100, examples=[20])]
+Offset = Annotated[int, Meta(ge=0, le=10_000, examples=[0])]
+Action = Literal["like", "dislike", "superlike"]
+
+
+class Swipe(msgspec.Struct, frozen=True):
+    """What I think of somebody. A superlike counts as a like."""
+
+    target_id: Annotated[Id, Meta(examples=[7])]
+    action: Annotated[Action, Meta(examples=["like"])]
+
+
+class SwipeAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`match` when the other likes me too; only then there is a `content` for people to read and the chat's id."""
+
+    status: Annotated[Literal["like", "dislike", "match"], Meta(examples=["match"])]
+    content: Annotated[str, Meta(examples=["It's a match with user 7!"])] | UnsetType = UNSET
+    chat_id: Annotated[Id, Meta(examples=[42])] | UnsetType = UNSET
+
+
+class Undone(msgspec.Struct, frozen=True):
+    """My swipe on `target_id` never happened."""
+
+    target_id: Annotated[Id, Meta(examples=[7])]
+    status: Literal["undone"] = "undone"
+
+
+class Match(msgspec.Struct, frozen=True):
+    """Somebody and I like each other since `matched_at` (RFC 3339, UTC), and talk in `chat_id`."""
+
+    user_id: Annotated[Id, Meta(examples=[7])]
+    chat_id: Annotated[Id, Meta(examples=[42])]
+    matched_at: Annotated[str, Meta(examples=["2026-11-20T09:00:00.000Z"])]
+    user: User
+
+
+class Unmatched(msgspec.Struct, frozen=True):
+    """The match is over and its chat closed."""
+
+    status: Literal["unmatched"] = "unmatched"
+
+
+class Changed(msgspec.Struct, frozen=True):
+    """The pair after a swipe that changed it; `matched_at` is set if this very swipe made the match."""
+
+    matched_at: int | None
+
+
+class MySwipe(msgspec.Struct, frozen=True):
+    """A swipe of mine as it stands; `acted_at` and `matched_at` in microseconds."""
+
+    other_id: int
+    action: str | None
+    acted_at: int | None
+    matched_at: int | None
+
+
+class MatchRow(msgspec.Struct, frozen=True):
+    """A match from the database; `matched_at` in microseconds."""
+
+    user_id: int
+    chat_id: int
+    matched_at: int

@@ -1,0 +1,190 @@
+"""The SQL of swipes and matches.
+
+A person's side of a pair is `low` or `high`, by id. What a swipe changes is written once, for "mine" and "theirs", and becomes two
+statements; what only reads goes through the view `swipes`, which has a row for either side.
+"""
+
+from dating.database import Transaction
+from dating.matching.models import Changed, MatchRow, MySwipe
+
+
+def swiping(mine: str, theirs: str) -> str:
+    """The upsert of one side.
+
+    It answers a row only if it changed my opinion of somebody visible with whom I had no match: a `matched_at` in that row is
+    therefore of this very swipe, whatever the clock says. No row: look why. PostgreSQL holds the pair's row in both cases.
+    """
+    return f"""
+INSERT INTO pairs (low_id, high_id, {mine}_action, {mine}_at)
+SELECT CAST(:low_id AS BIGINT), CAST(:high_id AS BIGINT), CAST(:action AS TEXT), CAST(:now AS BIGINT)
+FROM people
+WHERE id = :other_id AND NOT EXISTS (SELECT 1 FROM hidden WHERE viewer_id = :me_id AND other_id = :other_id)
+ON CONFLICT (low_id, high_id) DO UPDATE SET
+    {mine}_action = excluded.{mine}_action,
+    {mine}_at = excluded.{mine}_at,
+    matched_at = CASE
+        WHEN excluded.{mine}_action <> 'dislike' AND pairs.{theirs}_action IN ('like', 'superlike') THEN excluded.{mine}_at
+    END
+WHERE pairs.matched_at IS NULL AND (
+    pairs.{mine}_action IS NULL
+    OR pairs.{mine}_action = 'unmatch'
+    OR (pairs.{mine}_action = 'dislike') <> (excluded.{mine}_action = 'dislike')
+)
+RETURNING matched_at
+"""
+
+
+def taking_back(mine: str) -> str:
+    """Undo of one side's swipe, unless it changed or became a match meanwhile. Those who had a match before stay apart."""
+    return f"""
+UPDATE pairs SET
+    {mine}_action = CASE WHEN unmatched_at IS NOT NULL THEN 'unmatch' END,
+    {mine}_at = unmatched_at
+WHERE low_id = :low_id AND high_id = :high_id AND {mine}_at = :acted_at AND matched_at IS NULL
+"""
+
+
+SWIPE_LOW = swiping("low", "high")
+SWIPE_HIGH = swiping("high", "low")
+TAKE_BACK_LOW = taking_back("low")
+TAKE_BACK_HIGH = taking_back("high")
+SUPERLIKE = """
+UPDATE pairs SET
+    low_action = CASE WHEN low_id = :me_id THEN :action ELSE low_action END,
+    high_action = CASE WHEN high_id = :me_id THEN :action ELSE high_action END
+WHERE low_id = :low_id AND high_id = :high_id
+"""
+MINE = "SELECT other_id, action, acted_at, matched_at FROM swipes WHERE user_id = :me_id AND other_id = :other_id"
+LAST = """
+SELECT * FROM (
+    SELECT high_id AS other_id, low_action AS action, low_at AS acted_at, matched_at FROM pairs
+    WHERE low_id = :me_id AND low_action <> 'unmatch' ORDER BY low_at DESC LIMIT 1
+) AS as_low
+UNION ALL
+SELECT * FROM (
+    SELECT low_id AS other_id, high_action AS action, high_at AS acted_at, matched_at FROM pairs
+    WHERE high_id = :me_id AND high_action <> 'unmatch' ORDER BY high_at DESC LIMIT 1
+) AS as_high
+ORDER BY acted_at DESC LIMIT 1
+"""
+FOLLOWERS = """
+SELECT s.other_id
+FROM swipes s
+WHERE s.user_id = :me_id AND s.action IS NULL AND s.other_action IN ('like', 'superlike')
+  AND EXISTS (SELECT 1 FROM people WHERE id = s.other_id)
+  AND NOT EXISTS (SELECT 1 FROM hidden WHERE viewer_id = :me_id AND other_id = s.other_id)
+  AND (CAST(:last_seen_id AS BIGINT) IS NULL
+       OR (s.other_acted_at, s.other_id)
+          < (SELECT l.other_acted_at, l.other_id FROM swipes l WHERE l.user_id = :me_id AND l.other_id = :last_seen_id))
+ORDER BY s.other_acted_at DESC, s.other_id DESC
+LIMIT :limit OFFSET :offset
+"""
+MATCHES = """
+SELECT s.other_id AS user_id, c.id AS chat_id, s.matched_at
+FROM swipes s
+JOIN chats c ON c.low_id = CASE WHEN s.user_id < s.other_id THEN s.user_id ELSE s.other_id END
+            AND c.high_id = CASE WHEN s.user_id < s.other_id THEN s.other_id ELSE s.user_id END
+WHERE s.user_id = :me_id AND s.matched_at IS NOT NULL
+  AND EXISTS (SELECT 1 FROM people WHERE id = s.other_id)
+  AND NOT EXISTS (SELECT 1 FROM hidden WHERE viewer_id = :me_id AND other_id = s.other_id)
+  AND (CAST(:last_seen_id AS BIGINT) IS NULL
+       OR (s.matched_at, s.other_id)
+          < (SELECT l.matched_at, l.other_id FROM swipes l WHERE l.user_id = :me_id AND l.other_id = :last_seen_id))
+ORDER BY s.matched_at DESC, s.other_id DESC
+LIMIT :limit OFFSET :offset
+"""
+CHAT = "SELECT id FROM chats WHERE low_id = :low_id AND high_id = :high_id"
+UNMATCH = """
+UPDATE pairs SET
+    low_action = 'unmatch', high_action = 'unmatch', low_at = :now, high_at = :now, matched_at = NULL, unmatched_at = :now
+WHERE low_id = :low_id AND high_id = :high_id AND matched_at IS NOT NULL
+"""
+TAKE = "UPDATE pairs SET low_id = low_id WHERE low_id = :me_id OR high_id = :me_id"
+MATCHED = "SELECT other_id FROM swipes WHERE user_id = :me_id AND matched_at IS NOT NULL ORDER BY other_id"
+CLEAR_LOW = "UPDATE pairs SET low_action = NULL, low_at = NULL, matched_at = NULL, unmatched_at = NULL WHERE low_id = :me_id"
+CLEAR_HIGH = "UPDATE pairs SET high_action = NULL, high_at = NULL, matched_at = NULL, unmatched_at = NULL WHERE high_id = :me_id"
+ERASE_PAIRS = "DELETE FROM pairs WHERE low_id = :user_id OR high_id = :user_id"
+ERASE_LIKES = "DELETE FROM likes_used WHERE user_id = :user_id"
+SPEND_LIKE = """
+INSERT INTO likes_used (user_id, day, used) VALUES (:me_id, :day, 1)
+ON CONFLICT (user_id) DO UPDATE SET
+    day = excluded.day,
+    used = CASE WHEN likes_used.day = excluded.day THEN likes_used.used + 1 ELSE 1 END
+WHERE likes_used.used < :limit OR likes_used.day <> excluded.day
+RETURNING used
+"""
+
+
+async def swipe(tx: Transaction, me_id: int, other_id: int, action: str) -> Changed | None:
+    """Write my opinion of a visible person; None if that changed nothing."""
+    sql = SWIPE_LOW if me_id < other_id else SWIPE_HIGH
+    return await tx.one(Changed, sql, me_id=me_id, other_id=other_id, action=action, now=tx.now, **pair(me_id, other_id))
+
+
+async def mine(tx: Transaction, me_id: int, other_id: int) -> MySwipe | None:
+    """My side of the pair."""
+    return await tx.one(MySwipe, MINE, me_id=me_id, other_id=other_id)
+
+
+async def strengthen(tx: Transaction, me_id: int, other_id: int, action: str) -> None:
+    """Make a like of mine a superlike, or the other way round."""
+    await tx.run(SUPERLIKE, me_id=me_id, action=action, **pair(me_id, other_id))
+
+
+async def spend_like(tx: Transaction, me_id: int, day: int, limit: int) -> bool:
+    """Count one like on this day; False if all are used."""
+    return await tx.one(int, SPEND_LIKE, me_id=me_id, day=day, limit=limit) is not None
+
+
+async def last(tx: Transaction, me_id: int) -> MySwipe | None:
+    """My latest swipe."""
+    return await tx.one(MySwipe, LAST, me_id=me_id)
+
+
+async def take_back(tx: Transaction, me_id: int, swipe: MySwipe) -> bool:
+    """Undo a swipe of mine; False if it changed meanwhile."""
+    sql = TAKE_BACK_LOW if me_id < swipe.other_id else TAKE_BACK_HIGH
+    return await tx.run(sql, acted_at=swipe.acted_at, **pair(me_id, swipe.other_id)) == 1
+
+
+async def followers(tx: Transaction, me_id: int, limit: int, offset: int, last_seen_id: int | None) -> list[int]:
+    """Who likes me and awaits my swipe, the latest first."""
+    return await tx.all(int, FOLLOWERS, me_id=me_id, limit=limit, offset=offset, last_seen_id=last_seen_id)
+
+
+async def matches(tx: Transaction, me_id: int, limit: int, offset: int, last_seen_id: int | None) -> list[MatchRow]:
+    """My matches with visible people, the latest first."""
+    return await tx.all(MatchRow, MATCHES, me_id=me_id, limit=limit, offset=offset, last_seen_id=last_seen_id)
+
+
+async def chat(tx: Transaction, me_id: int, other_id: int) -> int | None:
+    """The chat of the two."""
+    return await tx.one(int, CHAT, **pair(me_id, other_id))
+
+
+async def unmatch(tx: Transaction, me_id: int, other_id: int) -> bool:
+    """End the match of the two; False if there is none."""
+    return await tx.run(UNMATCH, now=tx.now, **pair(me_id, other_id)) == 1
+
+
+async def take_matches(tx: Transaction, me_id: int) -> list[int]:
+    """Let nobody else change my pairs until the transaction ends; the people with whom I have a match."""
+    await tx.run(TAKE, me_id=me_id)
+    return await tx.all(int, MATCHED, me_id=me_id)
+
+
+async def clear(tx: Transaction, me_id: int) -> None:
+    """Forget every swipe of mine, and that there were matches."""
+    await tx.run(CLEAR_LOW, me_id=me_id)
+    await tx.run(CLEAR_HIGH, me_id=me_id)
+
+
+async def erase(tx: Transaction, user_id: int) -> None:
+    """Remove every row of the person, the other sides' swipes included."""
+    await tx.run(ERASE_PAIRS, user_id=user_id)
+    await tx.run(ERASE_LIKES, user_id=user_id)
+
+
+def pair(one_id: int, other_id: int) -> dict[str, int]:
+    """The key of a pair's row."""
+    return {"low_id": min(one_id, other_id), "high_id": max(one_id, other_id)}

@@ -1,0 +1,107 @@
+"""Swipes and matches over HTTP."""
+
+from litestar import delete, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody
+
+from dating.database import Database
+from dating.idempotency import Commit
+from dating.matching import service
+from dating.matching.models import Limit, Match, Offset, Swipe, SwipeAnswer, Undone, Unmatched
+from dating.profiles.models import User
+from dating.realtime.events import Id
+from dating.settings import Settings
+from dating.tokens import Identity
+
+TAGS = ["Matching"]
+
+
+@post(
+    "/swipe",
+    status_code=200,
+    summary="Like or dislike somebody",
+    description="Two likes make a match: one chat opens, and both are told by the event `match`. Repeating a swipe is harmless. "
+    "A dislike may become a like later, and a like a dislike until there is a match (then 409: unmatch instead). "
+    "A superlike counts as a like. 429 when today's likes (UTC) are used up; a like that was taken back stays spent.",
+    tags=TAGS,
+    opt={"limit": "swipe"},
+)
+async def swipe(
+    data: JSONBody[Swipe], me: NamedDependency[Identity], commit: NamedDependency[Commit], settings: NamedDependency[Settings]
+) -> SwipeAnswer:
+    """Write down what I think of somebody."""
+    return await commit(service.swipe, me.user_id, data.target_id, data.action, settings.likes_per_day)
+
+
+@post(
+    "/swipe/undo",
+    status_code=200,
+    summary="Take my last swipe back",
+    description="As if it had never happened. 404 when there is none, 409 when it has become a match.",
+    tags=TAGS,
+    opt={"limit": "swipe"},
+)
+async def undo(me: NamedDependency[Identity], commit: NamedDependency[Commit]) -> Undone:
+    """Take my last swipe back."""
+    return await commit(service.undo, me.user_id)
+
+
+@get(
+    "/followers",
+    summary="Who likes me and awaits my swipe",
+    description="The latest first. For the next page give the `id` of the last one as `last_seen_id`.",
+    tags=TAGS,
+)
+async def list_followers(
+    me: NamedDependency[Identity],
+    db: NamedDependency[Database],
+    limit: FromQuery[Limit] = 20,
+    offset: FromQuery[Offset] = 0,
+    last_seen_id: FromQuery[Id | None] = None,
+) -> list[User]:
+    """One page of the people who like me."""
+    return await db.read(service.followers, me.user_id, limit, offset, last_seen_id)
+
+
+@get(
+    "/matches",
+    summary="My matches",
+    description="The latest first, each with its chat. For the next page give the `user_id` of the last one as `last_seen_id`.",
+    tags=TAGS,
+)
+async def list_matches(
+    me: NamedDependency[Identity],
+    db: NamedDependency[Database],
+    limit: FromQuery[Limit] = 20,
+    offset: FromQuery[Offset] = 0,
+    last_seen_id: FromQuery[Id | None] = None,
+) -> list[Match]:
+    """One page of my matches."""
+    return await db.read(service.matches, me.user_id, limit, offset, last_seen_id)
+
+
+@delete(
+    "/matches/{user_id:int}",
+    status_code=200,
+    summary="End a match",
+    description="Closes the chat for both, who are told by the event `unmatch` and not shown to each other again.",
+    tags=TAGS,
+)
+async def unmatch(user_id: FromPath[int], me: NamedDependency[Identity], commit: NamedDependency[Commit]) -> Unmatched:
+    """End a match of mine."""
+    return await commit(service.unmatch, me.user_id, user_id)
+
+
+@delete(
+    "/clear/my/swipes",
+    status_code=200,
+    summary="Forget my swipes",
+    description="For testers: only my own; my matches end. 404 unless the setting `DATING_TESTING` is on.",
+    tags=TAGS,
+)
+async def clear(me: NamedDependency[Identity], commit: NamedDependency[Commit], settings: NamedDependency[Settings]) -> bool:
+    """Forget every swipe of mine."""
+    return await commit(service.clear, me.user_id, settings.testing)
+
+
+handlers = [swipe, undo, list_followers, list_matches, unmatch, clear]

@@ -1,0 +1,206 @@
+"""The rules of swiping.
+
+Both sides' opinions are one row, and a swipe writes it in one statement. So two likes at the same moment meet in that row, and
+exactly one of them sees both: it makes the match, the chat and what both are told, in its own transaction.
+
+* A superlike counts as a like. Likes are counted per day (UTC); one that is taken back stays spent, a repeated one costs nothing.
+* An unmatch is for good: the two are not shown to each other again, and only if both like each other anew is there another match.
+* Locks are taken in one order: the pair, the count of likes, the chat, the inboxes.
+"""
+
+import msgspec
+
+from dating.chat import service as chats
+from dating.clock import DAY, SECOND, rfc3339
+from dating.database import Transaction
+from dating.errors import Conflict, Malformed, NotFound, Problem, Throttled
+from dating.matching import queries
+from dating.matching.models import Action, Match, SwipeAnswer, Undone, Unmatched
+from dating.profiles import service as profiles
+from dating.profiles.models import User
+from dating.realtime import events, inbox
+from dating.safety import service as safety
+
+GREETING = "It's a match! 🎉"
+
+
+class SwipeSelf(Malformed):
+    """400: nobody can swipe themselves."""
+
+    code = "swipe_self"
+    detail = "You cannot swipe yourself."
+
+
+class AlreadyMatched(Conflict):
+    """409: there is a match already; only an unmatch ends it."""
+
+    code = "already_matched"
+    detail = "You have a match with this user; to end it, unmatch."
+
+
+class NothingToUndo(NotFound):
+    """404: I have no swipe."""
+
+    code = "nothing_to_undo"
+    detail = "There is no swipe to take back."
+
+
+class NoSuchMatch(NotFound):
+    """404: no match with this person, or none that I may see."""
+
+    code = "match_not_found"
+    detail = "There is no match with this user."
+
+
+class SwitchedOff(NotFound):
+    """404: the testers' operations are switched off."""
+
+    code = "not_found"
+    detail = "There is no such thing."
+
+
+class LikesProblem(Problem, frozen=True):
+    """How many likes are left today: none."""
+
+    left: int = 0
+
+
+class LikesUsedUp(Throttled):
+    """429: today's likes are used up; new ones come at midnight UTC."""
+
+    code = "likes_used_up"
+    detail = "You have no likes left today."
+
+    def problem(self) -> bytes:
+        return msgspec.json.encode(LikesProblem("about:blank", self.title, self.status, self.detail, self.code))
+
+
+# --- swipes -----------------------------------------------------------------------------------------------------------------
+
+
+async def swipe(tx: Transaction, me_id: int, target_id: int, action: Action, likes_per_day: int) -> SwipeAnswer:
+    """Say what I think of somebody; `likes_per_day` 0 means no limit.
+
+    Raises SwipeSelf, safety.NoSuchPerson, AlreadyMatched (a dislike), or LikesUsedUp.
+    """
+    if target_id == me_id:
+        raise SwipeSelf
+    changed = await queries.swipe(tx, me_id, target_id, action)
+    if changed is None:
+        return await repeat(tx, me_id, target_id, action)
+    if action == "dislike":
+        return SwipeAnswer("dislike")
+    await spend_like(tx, me_id, likes_per_day)
+    return SwipeAnswer("like") if changed.matched_at is None else await make_match(tx, me_id, target_id)
+
+
+async def repeat(tx: Transaction, me_id: int, target_id: int, action: Action) -> SwipeAnswer:
+    """What a swipe means that changed nothing: the target is not there, or I think so already."""
+    await safety.require_visible(tx, me_id, target_id)
+    mine = await queries.mine(tx, me_id, target_id)
+    if mine is None:
+        raise safety.NoSuchPerson
+    if mine.matched_at is not None and action == "dislike":
+        raise AlreadyMatched
+    if mine.action != action:
+        await queries.strengthen(tx, me_id, target_id, action)
+    if mine.matched_at is None:
+        return SwipeAnswer("dislike" if action == "dislike" else "like")
+    return answer_match(target_id, await queries.chat(tx, me_id, target_id))
+
+
+async def spend_like(tx: Transaction, me_id: int, likes_per_day: int) -> None:
+    """Count a like. Raises LikesUsedUp."""
+    day, spent = divmod(tx.now, DAY)
+    if likes_per_day and not await queries.spend_like(tx, me_id, day, likes_per_day):
+        raise LikesUsedUp(f"All {likes_per_day} likes of today are used; 0 are left.", retry_after=(DAY - spent) // SECOND + 1)
+
+
+async def make_match(tx: Transaction, me_id: int, other_id: int) -> SwipeAnswer:
+    """Open the chat and tell both."""
+    chat_id = await chats.open_direct(tx, me_id, other_id, GREETING)
+    await inbox.tell_each(
+        tx, {me_id: events.Match(GREETING, chat_id, other_id), other_id: events.Match(GREETING, chat_id, me_id)}
+    )
+    await safety.require_visible(tx, me_id, other_id)
+    return answer_match(other_id, chat_id)
+
+
+def answer_match(other_id: int, chat_id: int | None) -> SwipeAnswer:
+    """The answer to a like that is returned."""
+    return SwipeAnswer("match", f"It's a match with user {other_id}!", msgspec.UNSET if chat_id is None else chat_id)
+
+
+async def undo(tx: Transaction, me_id: int) -> Undone:
+    """Take my last swipe back. Raises NothingToUndo, or AlreadyMatched when it has become a match."""
+    while (last := await queries.last(tx, me_id)) is not None:
+        if last.matched_at is not None:
+            raise AlreadyMatched
+        if await queries.take_back(tx, me_id, last):
+            return Undone(last.other_id)
+    raise NothingToUndo
+
+
+async def clear(tx: Transaction, me_id: int, testing: bool) -> bool:
+    """Forget my swipes, and mine alone; matches end as by an unmatch, but the other's like waits for mine again.
+
+    Raises SwitchedOff unless `testing`.
+    """
+    if not testing:
+        raise SwitchedOff
+    for other_id, chat_id in await end_matches(tx, me_id):
+        await tell_unmatched(tx, me_id, other_id, chat_id)
+    await queries.clear(tx, me_id)
+    return True
+
+
+# --- lists ------------------------------------------------------------------------------------------------------------------
+
+
+async def followers(tx: Transaction, me_id: int, limit: int, offset: int, last_seen_id: int | None) -> list[User]:
+    """Who likes me and awaits my swipe, the latest first."""
+    ids = await queries.followers(tx, me_id, limit, offset, last_seen_id)
+    return await profiles.publics(tx, me_id, ids)
+
+
+async def matches(tx: Transaction, me_id: int, limit: int, offset: int, last_seen_id: int | None) -> list[Match]:
+    """My matches, the latest first."""
+    rows = await queries.matches(tx, me_id, limit, offset, last_seen_id)
+    users = {user.id: user for user in await profiles.publics(tx, me_id, [row.user_id for row in rows])}
+    return [Match(r.user_id, r.chat_id, rfc3339(r.matched_at), users[r.user_id]) for r in rows if r.user_id in users]
+
+
+# --- the end ----------------------------------------------------------------------------------------------------------------
+
+
+async def unmatch(tx: Transaction, me_id: int, other_id: int) -> Unmatched:
+    """End a match and close its chat for both. Raises NoSuchMatch."""
+    if not (0 < other_id < safety.END_OF_IDS and await queries.unmatch(tx, me_id, other_id)):
+        raise NoSuchMatch
+    chat_id = await chats.close_direct(tx, me_id, other_id)
+    if chat_id is not None:
+        await tell_unmatched(tx, me_id, other_id, chat_id)
+    if not await safety.is_visible(tx, me_id, other_id):
+        raise NoSuchMatch
+    return Unmatched()
+
+
+async def erase(tx: Transaction, user_id: int) -> None:
+    """Forget a person whose account is being deleted; their matches end. To be called before the chats are erased."""
+    for other_id, chat_id in await end_matches(tx, user_id):
+        await inbox.tell(tx, [other_id], events.Unmatch(chat_id, user_id))
+    await queries.erase(tx, user_id)
+
+
+async def end_matches(tx: Transaction, me_id: int) -> list[tuple[int, int]]:
+    """Close the chats of all my matches; the people who may hear of it, each with the chat."""
+    others = await queries.take_matches(tx, me_id)
+    chat_ids = [await chats.close_direct(tx, me_id, other_id) for other_id in others]
+    await inbox.hold(tx, [me_id, *others])
+    closed = zip(others, chat_ids, strict=True)
+    return [(other, chat) for other, chat in closed if chat is not None and await safety.is_visible(tx, me_id, other)]
+
+
+async def tell_unmatched(tx: Transaction, me_id: int, other_id: int, chat_id: int) -> None:
+    """Let both know that it is over."""
+    await inbox.tell_each(tx, {me_id: events.Unmatch(chat_id, other_id), other_id: events.Unmatch(chat_id, me_id)})

@@ -1,0 +1,1 @@
+"""Blocks, and the one rule of who may see whom."""

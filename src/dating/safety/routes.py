@@ -1,0 +1,56 @@
+"""Blocks over HTTP."""
+
+from litestar import delete, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery
+
+from dating.database import Database
+from dating.idempotency import Commit
+from dating.realtime.events import Id
+from dating.safety import service
+from dating.safety.models import Blocked, BlockedPerson, Limit, Offset, Unblocked
+from dating.tokens import Identity
+
+
+@post(
+    "/api/users/{user_id:int}/block",
+    status_code=200,
+    summary="Block somebody",
+    description="Hides both from each other everywhere, at once: lists, search, profiles, chats, sockets. A repeat is harmless.",
+    tags=["Safety"],
+)
+async def block(user_id: FromPath[int], me: NamedDependency[Identity], commit: NamedDependency[Commit]) -> Blocked:
+    """Hide the two of us from each other."""
+    return await commit(service.block, me.user_id, user_id)
+
+
+@delete(
+    "/api/users/{user_id:int}/block",
+    status_code=200,
+    summary="Unblock somebody",
+    description="Takes my block back; what was hidden (a match, a chat) is there again, unless the other has blocked me too.",
+    tags=["Safety"],
+)
+async def unblock(user_id: FromPath[int], me: NamedDependency[Identity], commit: NamedDependency[Commit]) -> Unblocked:
+    """Take my block back."""
+    return await commit(service.unblock, me.user_id, user_id)
+
+
+@get(
+    "/api/users/blocked",
+    summary="Whom I have blocked",
+    description="The latest first. For the next page give the `id` of the last one as `last_seen_id`.",
+    tags=["Safety"],
+)
+async def list_blocked(
+    me: NamedDependency[Identity],
+    db: NamedDependency[Database],
+    limit: FromQuery[Limit] = 20,
+    offset: FromQuery[Offset] = 0,
+    last_seen_id: FromQuery[Id | None] = None,
+) -> list[BlockedPerson]:
+    """One page of my blocks."""
+    return await db.read(service.blocked, me.user_id, limit, offset, last_seen_id)
+
+
+handlers = [block, unblock, list_blocked]

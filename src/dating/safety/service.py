@@ -1,0 +1,80 @@
+"""Who may see whom.
+
+A block hides two people from each other everywhere, at once and both ways; it changes nothing else, so everything is back after
+the unblock. Queries ask the view `hidden`; a service asks `require_visible`.
+
+**A block wins over every later delivery.** Blocking first takes the rows under which both people's inboxes grow, so the block
+commits either before or after any transaction that tells one of them something. Whoever tells somebody about somebody asks
+`require_visible` *after* `inbox.tell`: by then a block that came first is committed and seen, and one that comes later waits.
+(On SQLite writers take turns anyway.)
+"""
+
+from dating.clock import rfc3339
+from dating.database import Transaction
+from dating.errors import Malformed, NotFound
+from dating.realtime import inbox
+from dating.safety import queries
+from dating.safety.models import Blocked, BlockedPerson, Unblocked
+
+END_OF_IDS = 2**53
+
+
+class BlockSelf(Malformed):
+    """400: nobody can block themselves."""
+
+    code = "block_self"
+    detail = "You cannot block yourself."
+
+
+class NoSuchPerson(NotFound):
+    """404: absent, banned, deleted, or hidden by a block; they all look alike."""
+
+    code = "user_not_found"
+    detail = "There is no such user."
+
+
+async def is_visible(tx: Transaction, viewer_id: int, other_id: int) -> bool:
+    """Whether the viewer may see the other: there, not banned or deleted, and no block between them."""
+    return 0 < other_id < END_OF_IDS and await queries.is_visible(tx, viewer_id, other_id)
+
+
+async def require_visible(tx: Transaction, viewer_id: int, other_id: int) -> None:
+    """Raises NoSuchPerson unless the viewer may see the other."""
+    if not await is_visible(tx, viewer_id, other_id):
+        raise NoSuchPerson
+
+
+async def block(tx: Transaction, me_id: int, other_id: int) -> Blocked:
+    """Hide the two from each other. Blocking again, or somebody who has blocked me, looks the same.
+
+    Raises BlockSelf or NoSuchPerson.
+    """
+    await _require_other(tx, me_id, other_id)
+    await inbox.hold(tx, [me_id, other_id])
+    await queries.block(tx, me_id, other_id)
+    return Blocked()
+
+
+async def unblock(tx: Transaction, me_id: int, other_id: int) -> Unblocked:
+    """Take my block back, if there is one. Raises BlockSelf, NoSuchPerson."""
+    await _require_other(tx, me_id, other_id)
+    await queries.unblock(tx, me_id, other_id)
+    return Unblocked()
+
+
+async def blocked(tx: Transaction, me_id: int, limit: int, offset: int, last_seen_id: int | None) -> list[BlockedPerson]:
+    """Whom I have blocked, the latest first; `last_seen_id` is the last one of the page before."""
+    rows = await queries.blocked(tx, me_id, limit, offset, last_seen_id)
+    return [BlockedPerson(row.id, row.username, row.name, rfc3339(row.blocked_at)) for row in rows]
+
+
+async def erase(tx: Transaction, user_id: int) -> None:
+    """Forget every block by and of a person whose account is being deleted."""
+    await queries.erase(tx, user_id)
+
+
+async def _require_other(tx: Transaction, me_id: int, other_id: int) -> None:
+    if me_id == other_id:
+        raise BlockSelf
+    if not (0 < other_id < END_OF_IDS and await queries.is_there(tx, other_id)):
+        raise NoSuchPerson
