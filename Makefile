@@ -6,7 +6,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 # pip of the machine installs into the environment, which has none of its own.
 PIP := $(PYTHON) -m pip --python $(RUN) --disable-pip-version-check --quiet
-SOURCES := pyproject.toml LICENSE
+SOURCES := pyproject.toml
 
 .PHONY: help serve test check bench format pin clean
 .DELETE_ON_ERROR:
