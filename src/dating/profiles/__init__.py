@@ -1,0 +1,1 @@
+"""Who people are, whom they look for, and where about they live."""
