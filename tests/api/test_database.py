@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator
 import msgspec
 import pytest
 
-from dating.database import Clash, Database, DatabaseAway, Overloaded, Transaction, connect, numbered, split
+from dating.database import Clash, Database, DatabaseAway, Overloaded, Transaction, connect
+from dating.database.postgres import numbered
+from dating.database.sqlite import split
 from dating.errors import Malformed, NotFound
 from dating.settings import Settings
 

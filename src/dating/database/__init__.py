@@ -1,0 +1,146 @@
+"""The two databases behind one small class. The only folder that knows the drivers.
+
+A transaction is a function: `await db.write(fn, *args)` runs `async def fn(tx, *args)` inside one transaction and returns what it
+returned, after the commit. `db.read` is the same without the right to write. Inside, only `tx` may be awaited.
+
+That form is what makes both databases cheap and safe behind one service code:
+
+* SQLite: the function is driven on the database's own thread. One thread hop carries a whole batch of functions, each in a
+  savepoint, with one commit (and one fsync) for all of them: group commit. A function that fails rolls back alone.
+* PostgreSQL: the function is awaited on a pooled connection, and run again when the server reports a serialization failure or a
+  deadlock. Reads use connections that plan for the given parameters, because generic plans ruin the discovery query.
+
+SQL is one text for both, with `:name` parameters; rows become msgspec structs. Nothing here knows a table.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
+
+import msgspec
+
+from dating.clock import now_microseconds
+from dating.errors import Conflict, Unavailable
+from dating.settings import Settings
+
+T = TypeVar("T")
+Row = TypeVar("Row")
+P = ParamSpec("P")
+
+
+class Clash(Conflict):
+    """409: a unique or foreign key or check constraint refused the change; the last defence behind the services' own rules."""
+
+    code = "clash"
+
+
+class Overloaded(Unavailable):
+    """503: too many changes are waiting already."""
+
+    code = "overloaded"
+    detail = "The server is overloaded; try again in a moment."
+
+
+class DatabaseAway(Unavailable):
+    """503: the database does not answer, or is locked by somebody else."""
+
+    code = "database_away"
+    detail = "The database is not reachable right now; try again in a moment."
+
+
+class Transaction(ABC):
+    """What a service function works with. Valid only while the function runs.
+
+    `now` is the transaction's time in microseconds since the epoch, UTC. `notices` are handed to the database's listener after
+    the commit, in commit order, and forgotten on a rollback.
+    """
+
+    now: int
+    notices: list[object]
+
+    @abstractmethod
+    async def all(self, row: type[Row], sql: str, /, **parameters: object) -> list[Row]:
+        """Every row as `row`: a struct by column names, or a scalar type (the first column)."""
+
+    @abstractmethod
+    async def run(self, sql: str, /, **parameters: object) -> int:
+        """The number of rows that the statement changed."""
+
+    @abstractmethod
+    async def many(self, sql: str, rows: Sequence[Mapping[str, object]], /) -> None:
+        """The same statement for each of the rows."""
+
+    @abstractmethod
+    async def script(self, sql: str, /) -> None:
+        """Several statements without parameters (migrations)."""
+
+    @abstractmethod
+    async def lock(self) -> None:
+        """Keep every other starter out until this transaction ends (migrations)."""
+
+    async def one(self, row: type[Row], sql: str, /, **parameters: object) -> Row | None:
+        """The first row, or None."""
+        rows = await self.all(row, sql, **parameters)
+        return rows[0] if rows else None
+
+
+class Committed(Protocol):
+    """Called on the event loop with the notices of one or more transactions, right after their commit."""
+
+    def __call__(self, notices: list[object], /) -> None: ...
+
+
+class Database(ABC):
+    """One of the two databases. `clock` gives microseconds; `committed` hears the notices of each commit."""
+
+    dialect: str
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.clock: Callable[[], int] = now_microseconds
+        self.committed: Committed = lambda notices: None
+
+    @abstractmethod
+    async def write(self, fn: Callable[Concatenate[Transaction, P], Awaitable[T]], /, *args: P.args, **options: P.kwargs) -> T:
+        """Run `fn(tx, *args)` in one transaction; return its result after the commit.
+
+        Raises what `fn` raises (everything rolled back), Overloaded when the queue is full, DatabaseAway when the commit could
+        not be made: the outcome is then unknown to the caller, as after a lost connection.
+        """
+
+    @abstractmethod
+    async def read(self, fn: Callable[Concatenate[Transaction, P], Awaitable[T]], /, *args: P.args, **options: P.kwargs) -> T:
+        """Run `fn(tx, *args)` without the right to write."""
+
+    @abstractmethod
+    async def open(self) -> None:
+        """Connect. Raises DatabaseAway with the reason."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Finish what runs and disconnect."""
+
+    @abstractmethod
+    def waiting(self) -> int:
+        """How many changes wait for a connection (a gauge)."""
+
+
+def connect(settings: Settings) -> Database:
+    """The database that the settings name: PostgreSQL when there is a DATABASE_URL, else the SQLite file."""
+    if settings.database_url:
+        from dating.database.postgres import PostgresDatabase
+
+        return PostgresDatabase(settings)
+    from dating.database.sqlite import SqliteDatabase
+
+    return SqliteDatabase(settings)
+
+
+def milliseconds(seconds: float) -> str:
+    """A period as both databases want it in their settings."""
+    return str(round(seconds * 1000))
+
+
+def is_struct(row: type[object]) -> bool:
+    """Whether rows become structs of this type rather than plain values."""
+    return issubclass(row, msgspec.Struct)

@@ -1,0 +1,188 @@
+"""PostgreSQL through asyncpg: a pool for writes and one for reads."""
+
+import asyncio
+import contextlib
+import random
+import re
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+
+import msgspec
+
+from dating.database import Clash, Database, DatabaseAway, Overloaded, Transaction, is_struct, milliseconds
+from dating.errors import Malformed
+from dating.settings import Settings
+
+if TYPE_CHECKING:
+    import asyncpg
+
+T = TypeVar("T")
+Row = TypeVar("Row")
+P = ParamSpec("P")
+
+
+PARAMETER = re.compile(r"(?<![:\w]):([a-z_][a-z0-9_]*)")
+ATTEMPTS = 5
+
+
+@cache
+def numbered(sql: str) -> tuple[str, tuple[str, ...]]:
+    """The text with `$1 …` for `:name …`, and the names in that order."""
+    names: list[str] = []
+
+    def number(match: re.Match[str]) -> str:
+        name = match.group(1)
+        if name not in names:
+            names.append(name)
+        return f"${names.index(name) + 1}"
+
+    return PARAMETER.sub(number, sql), tuple(names)
+
+
+class PostgresTransaction(Transaction):
+    """One pooled connection for the time of one function."""
+
+    def __init__(self, connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]", now: int) -> None:
+        self._connection = connection
+        self.now = now
+        self.notices = []
+
+    async def all(self, row: type[Row], sql: str, /, **parameters: object) -> list[Row]:
+        text, names = numbered(sql)
+        records = await self._connection.fetch(text, *[parameters[name] for name in names])
+        if not is_struct(row):
+            return [record[0] for record in records]
+        return [msgspec.convert(dict(record.items()), row, strict=False) for record in records]
+
+    async def run(self, sql: str, /, **parameters: object) -> int:
+        text, names = numbered(sql)
+        status = await self._connection.execute(text, *[parameters[name] for name in names])
+        count = status.rpartition(" ")[2]
+        return int(count) if count.isdigit() else 0
+
+    async def many(self, sql: str, rows: Sequence[Mapping[str, object]], /) -> None:
+        text, names = numbered(sql)
+        await self._connection.executemany(text, [[row[name] for name in names] for row in rows])
+
+    async def script(self, sql: str, /) -> None:
+        await self._connection.execute(sql)
+
+    async def lock(self) -> None:
+        await self._connection.execute("SELECT pg_advisory_xact_lock(20261120)")
+
+
+class PostgresDatabase(Database):
+    """A pool for writes and one for reads; the reads plan each query for its own parameters."""
+
+    dialect = "postgres"
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self._writes: asyncpg.Pool[asyncpg.Record] | None = None
+        self._reads: asyncpg.Pool[asyncpg.Record] | None = None
+        self._running: set[asyncio.Task[Any]] = set()
+
+    async def write(self, fn: Callable[Concatenate[Transaction, P], Awaitable[T]], /, *args: P.args, **options: P.kwargs) -> T:
+        if len(self._running) >= self.settings.write_queue:
+            raise Overloaded(retry_after=1)
+        # A caller that is cancelled must not leave a commit without its notices.
+        task: asyncio.Task[T] = asyncio.create_task(self._retry(self._write, fn, args, options))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return await asyncio.shield(task)
+
+    async def read(self, fn: Callable[Concatenate[Transaction, P], Awaitable[T]], /, *args: P.args, **options: P.kwargs) -> T:
+        return await self._retry(self._read, fn, args, options)
+
+    async def _write(self, fn: Callable[..., Awaitable[T]], args: tuple[object, ...], options: dict[str, object]) -> T:
+        assert self._writes is not None, "the database is not open"
+        async with self._writes.acquire(timeout=self.settings.postgres_acquire_seconds) as connection:
+            async with connection.transaction():
+                tx = PostgresTransaction(connection, self.clock())
+                result = await fn(tx, *args, **options)
+            if tx.notices:
+                self.committed(tx.notices)
+            return result
+
+    async def _read(self, fn: Callable[..., Awaitable[T]], args: tuple[object, ...], options: dict[str, object]) -> T:
+        assert self._reads is not None, "the database is not open"
+        async with self._reads.acquire(timeout=self.settings.postgres_acquire_seconds) as connection:
+            return await fn(PostgresTransaction(connection, self.clock()), *args, **options)
+
+    async def _retry(
+        self,
+        perform: Callable[..., Coroutine[Any, Any, T]],
+        fn: Callable[..., Awaitable[T]],
+        args: tuple[object, ...],
+        options: dict[str, object],
+    ) -> T:
+        import asyncpg
+
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return await perform(fn, args, options)
+            except (asyncpg.SerializationError, asyncpg.DeadlockDetectedError) as error:
+                if attempt == ATTEMPTS:
+                    raise DatabaseAway(retry_after=1) from error
+                await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))
+            except asyncpg.IntegrityConstraintViolationError as error:
+                raise Clash from error
+            except (asyncpg.DataError, asyncpg.exceptions.InterfaceError) as error:
+                if isinstance(error, asyncpg.DataError) or "query argument" in str(error):
+                    raise Malformed("A value is out of range.") from error
+                raise DatabaseAway(retry_after=1) from error
+            except (
+                OSError,
+                TimeoutError,
+                asyncpg.PostgresConnectionError,
+                asyncpg.OperatorInterventionError,
+            ) as error:
+                raise DatabaseAway(retry_after=1) from error
+        raise AssertionError("unreachable")
+
+    async def open(self) -> None:
+        try:
+            self._writes = await self._pool({})
+            self._reads = await self._pool({"plan_cache_mode": "force_custom_plan", "default_transaction_read_only": "on"})
+        except connection_errors() as error:
+            await self.close()
+            raise DatabaseAway(f"PostgreSQL does not answer at DATABASE_URL: {error}.") from error
+
+    async def _pool(self, options: dict[str, str]) -> "asyncpg.Pool[asyncpg.Record]":
+        import asyncpg
+
+        limits = {
+            "statement_timeout": milliseconds(self.settings.postgres_statement_seconds),
+            "lock_timeout": milliseconds(self.settings.postgres_lock_seconds),
+            "idle_in_transaction_session_timeout": milliseconds(self.settings.postgres_idle_seconds),
+            "timezone": "UTC",
+            "application_name": "dating",
+        }
+        return await asyncpg.create_pool(
+            self.settings.database_url,
+            min_size=1,
+            max_size=self.settings.postgres_pool,
+            timeout=self.settings.postgres_connect_seconds,
+            command_timeout=self.settings.postgres_statement_seconds + 5,
+            server_settings=limits | options,
+        )
+
+    async def close(self) -> None:
+        if self._running:
+            await asyncio.wait(self._running, timeout=5)
+        for pool in (self._writes, self._reads):
+            if pool is not None:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(pool.close(), 5)
+        self._writes = self._reads = None
+
+    def waiting(self) -> int:
+        return max(0, len(self._running) - self.settings.postgres_pool)
+
+
+def connection_errors() -> tuple[type[BaseException], ...]:
+    """What opening a pool may raise, a wrong address included."""
+    import asyncpg
+
+    return (OSError, TimeoutError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError)

@@ -1,0 +1,259 @@
+"""The embedded database: one SQLite file through aiosqlite, with group commit."""
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+
+import aiosqlite
+import msgspec
+
+from dating.database import Clash, Committed, Database, DatabaseAway, Overloaded, Transaction, is_struct, milliseconds
+from dating.errors import Malformed
+from dating.settings import Settings
+
+T = TypeVar("T")
+Row = TypeVar("Row")
+P = ParamSpec("P")
+
+BATCH = 256  # functions that share one commit: enough to hide the fsync, few enough to keep the first one's wait short
+
+
+class SqliteTransaction(Transaction):
+    """Statements run at once on the calling thread, which is the connection's own: nothing here ever suspends."""
+
+    def __init__(self, connection: sqlite3.Connection, now: int) -> None:
+        self._connection = connection
+        self.now = now
+        self.notices = []
+
+    async def all(self, row: type[Row], sql: str, /, **parameters: object) -> list[Row]:
+        cursor = self._connection.execute(sql, parameters)
+        found = cursor.fetchall()
+        if not found:
+            return []
+        if not is_struct(row):
+            return [values[0] for values in found]
+        names = [column[0] for column in cursor.description]
+        return [msgspec.convert(dict(zip(names, values, strict=True)), row, strict=False) for values in found]
+
+    async def run(self, sql: str, /, **parameters: object) -> int:
+        return self._connection.execute(sql, parameters).rowcount
+
+    async def many(self, sql: str, rows: Sequence[Mapping[str, object]], /) -> None:
+        self._connection.executemany(sql, rows)
+
+    async def script(self, sql: str, /) -> None:
+        for statement in split(sql):
+            self._connection.execute(statement)
+
+    async def lock(self) -> None:
+        """Nothing to do: a SQLite write transaction is alone by itself."""
+
+
+def split(script: str) -> list[str]:
+    """The statements of a script, by SQLite's own rule for where a statement ends (so that triggers stay whole)."""
+    statements, current = [], ""
+    for line in script.splitlines(keepends=True):
+        current += line
+        if sqlite3.complete_statement(current):
+            statements.append(current)
+            current = ""
+    return [*statements, current] if current.strip() else statements
+
+
+class Job(msgspec.Struct, eq=False):
+    """A transaction function that waits for the database thread, and the one who waits for it."""
+
+    fn: Callable[..., Awaitable[Any]]
+    args: tuple[object, ...]
+    options: dict[str, object]
+    future: asyncio.Future[Any]
+    result: Any = None
+    error: BaseException | None = None
+
+
+def drive(awaitable: Awaitable[T]) -> T:
+    """Run a coroutine that never suspends to its end, on this thread."""
+    steps = cast(Coroutine[Any, None, T], awaitable)
+    try:
+        steps.send(None)
+    except StopIteration as done:
+        return cast(T, done.value)
+    steps.close()
+    raise RuntimeError("A transaction awaited something other than its own statements.")
+
+
+class Lane:
+    """One SQLite connection with its thread, and the jobs that wait for it. Who arrives while it works rides the next batch."""
+
+    def __init__(self, connection: aiosqlite.Connection, perform: Callable[[list[Job]], list[object]], limit: int) -> None:
+        self._connection = connection
+        self._perform = perform
+        self._limit = limit
+        self._waiting: list[Job] = []
+        self._pump: asyncio.Task[None] | None = None
+        self.committed: Committed = lambda notices: None
+
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    async def submit(self, fn: Callable[..., Awaitable[T]], args: tuple[object, ...], options: dict[str, object]) -> T:
+        if len(self._waiting) >= self._limit:
+            raise Overloaded(retry_after=1)
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._waiting.append(Job(fn, args, options, future))
+        if self._pump is None:
+            self._pump = asyncio.create_task(self._work())
+        return await future
+
+    async def _work(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
+            notices = await self._carry(batch)
+            if notices:
+                self.committed(notices)
+            for job in batch:
+                settle(job)
+        self._pump = None
+
+    async def _carry(self, batch: list[Job]) -> list[object]:
+        # aiosqlite offers single statements only; a batch per thread hop is what makes group commit possible.
+        try:
+            return await self._connection._execute(self._perform, batch)  # type: ignore[no-untyped-call, no-any-return]  # private on purpose, see above
+        except BaseException as error:
+            for job in batch:
+                job.error = error
+            return []
+
+    async def close(self) -> None:
+        if self._pump is not None:
+            await self._pump
+        await self._connection.close()
+
+
+def settle(job: Job) -> None:
+    """Hand the outcome to the one who waits, unless he has gone."""
+    if job.future.done():
+        return
+    if job.error is None:
+        job.future.set_result(job.result)
+    else:
+        job.future.set_exception(translate(job.error))
+
+
+def translate(error: BaseException) -> BaseException:
+    """A driver's error as a refusal; everything else as it is."""
+    if isinstance(error, sqlite3.IntegrityError):
+        return Clash().with_traceback(error.__traceback__)
+    if isinstance(error, sqlite3.OperationalError) and ("locked" in str(error) or "busy" in str(error)):
+        return DatabaseAway("The database is locked by another process; try again in a moment.", retry_after=1)
+    if isinstance(error, OverflowError):
+        return Malformed("A number is out of range.")
+    return error
+
+
+class SqliteDatabase(Database):
+    """The embedded default: one writer with group commit at synchronous=FULL, separate readers, all in one file."""
+
+    dialect = "sqlite"
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self._writer: Lane | None = None
+        self._readers: list[Lane] = []
+
+    async def write(self, fn: Callable[Concatenate[Transaction, P], Awaitable[T]], /, *args: P.args, **options: P.kwargs) -> T:
+        assert self._writer is not None, "the database is not open"
+        return await self._writer.submit(fn, args, options)
+
+    async def read(self, fn: Callable[Concatenate[Transaction, P], Awaitable[T]], /, *args: P.args, **options: P.kwargs) -> T:
+        lane = min(self._readers, key=Lane.waiting)
+        self._readers.append(self._readers.pop(0))
+        return await lane.submit(fn, args, options)
+
+    async def open(self) -> None:
+        path = Path(self.settings.database_path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._writer = await self._lane(path, writes=True)
+            self._readers = [await self._lane(path, writes=False) for _ in range(self.settings.sqlite_readers)]
+        except (sqlite3.Error, OSError) as error:
+            await self.close()
+            raise DatabaseAway(f"The database file {path} cannot be opened: {error}.") from error
+        self._writer.committed = self._announce
+
+    async def _lane(self, path: Path, *, writes: bool) -> Lane:
+        connection = await aiosqlite.connect(path, isolation_level=None, cached_statements=512)
+        patience = f"PRAGMA busy_timeout = {milliseconds(self.settings.sqlite_busy_seconds)}"
+        for pragma in [patience, *PRAGMAS, *([] if writes else ["PRAGMA query_only = ON"])]:
+            await connection.execute(pragma)
+        perform = self._commit if writes else self._look
+        return Lane(connection, partial(perform, connection._conn), self.settings.write_queue)
+
+    def _announce(self, notices: list[object]) -> None:
+        self.committed(notices)
+
+    def _commit(self, connection: sqlite3.Connection, batch: list[Job]) -> list[object]:
+        """On the writer's thread: every job in its own savepoint, one commit for all of them."""
+        notices: list[object] = []
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            for job in batch:
+                if not job.future.cancelled():
+                    notices += self._attempt(connection, job)
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        return notices
+
+    def _attempt(self, connection: sqlite3.Connection, job: Job) -> list[object]:
+        tx = SqliteTransaction(connection, self.clock())
+        connection.execute("SAVEPOINT job")
+        try:
+            job.result = drive(job.fn(tx, *job.args, **job.options))
+        except BaseException as error:
+            job.error = error
+            if not connection.in_transaction:  # the disk is full or broken: SQLite has rolled everything back
+                raise
+            connection.execute("ROLLBACK TO job")
+            tx.notices = []
+        connection.execute("RELEASE job")
+        return tx.notices
+
+    def _look(self, connection: sqlite3.Connection, batch: list[Job]) -> list[object]:
+        """On a reader's thread: each job sees one snapshot."""
+        for job in batch:
+            if job.future.cancelled():
+                continue
+            connection.execute("BEGIN")
+            try:
+                job.result = drive(job.fn(SqliteTransaction(connection, self.clock()), *job.args, **job.options))
+            except BaseException as error:
+                job.error = error
+            finally:
+                connection.execute("COMMIT")
+        return []
+
+    async def close(self) -> None:
+        lanes = [*([self._writer] if self._writer else []), *self._readers]
+        self._writer, self._readers = None, []
+        for lane in lanes:
+            await lane.close()
+
+    def waiting(self) -> int:
+        return self._writer.waiting() if self._writer else 0
+
+
+# FULL: an answered write survives a power cut. The group commit makes it cheap.
+PRAGMAS = [
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA temp_store = MEMORY",
+    "PRAGMA cache_size = -32768",
+]
