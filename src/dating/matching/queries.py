@@ -1,7 +1,7 @@
 """The SQL of swipes and matches.
 
-A person's side of a pair is `low` or `high`, by id. What a swipe changes is written once, for "mine" and "theirs", and becomes two
-statements; what only reads goes through the view `swipes`, which has a row for either side.
+A person's side of a pair is `low` or `high`, by id. What a swipe changes is written once, for "mine" and "theirs", and becomes
+two statements; what only reads goes through the view `swipes`, which has a row for either side.
 """
 
 from dating.database import Transaction
