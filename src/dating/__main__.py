@@ -5,14 +5,19 @@ Every command imports what it needs when it runs, so that help is quick and the 
 
 import asyncio
 import os
-from collections.abc import Coroutine
+import sys
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import rich_click as click
 
 from dating import __version__
 from dating.settings import Settings, SettingsError, describe, find_oddities, load, write_example
+
+if TYPE_CHECKING:
+    from dating.database import Database
 
 FOUND, USAGE, AWAY = 1, 2, 3
 EXIT_CODES = """Exit codes: 0 all is well; 1 the work found something wrong; 2 the command or a setting is wrong;
@@ -36,10 +41,10 @@ class Commands(click.RichGroup):
 
 def judge(error: Exception) -> int | None:
     """The exit code for what a command raised, or None for a bug."""
-    from dating.errors import Refusal, Unavailable
+    from dating.errors import Malformed, Refusal, Unavailable
     from dating.migrate import SchemaError
 
-    if isinstance(error, SettingsError):
+    if isinstance(error, SettingsError | Malformed):
         return USAGE
     if isinstance(error, Unavailable):
         return AWAY
@@ -56,6 +61,19 @@ def read_settings(**changes: object) -> Settings:
     """The settings of the environment with what the command line says otherwise. Raises SettingsError."""
     said = {name.upper(): str(value) for name, value in changes.items() if value is not None}
     return load({**os.environ, **said})
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator["Database"]:
+    """The settings' database while the block runs. Raises DatabaseAway."""
+    from dating.database import connect
+
+    db = connect(settings)
+    await db.open()
+    try:
+        yield db
+    finally:
+        await db.close()
 
 
 @click.group(cls=Commands, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
@@ -88,25 +106,21 @@ def migrate() -> None:
     from rich.console import Console
     from rich.progress import Progress
 
-    from dating.database import connect
     from dating.migrate import Migration
     from dating.migrate import migrate as apply
 
-    async def run() -> list[str]:
-        db = connect(read_settings())
-        await db.open()
-        try:
-            with Progress(console=Console(stderr=True), transient=True) as progress:
-                task = progress.add_task("Migrations")
+    async def run(settings: Settings, progress: Progress) -> list[str]:
+        task = progress.add_task("Migrations")
 
-                def show(migration: Migration, number: int, total: int) -> None:
-                    progress.update(task, completed=number, total=total, description=migration.name)
+        def show(migration: Migration, number: int, total: int) -> None:
+            progress.update(task, completed=number, total=total, description=migration.name)
 
-                return await apply(db, on_step=show)
-        finally:
-            await db.close()
+        async with opened(settings) as db:
+            return await apply(db, on_step=show)
 
-    done = asyncio.run(run())
+    settings, console = read_settings(), Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        done = asyncio.run(run(settings, progress))
     for name in done:
         click.echo(f"applied {name}")
     click.echo(f"The schema is up to date; {len(done)} applied now.")
@@ -154,17 +168,12 @@ async def _try(name: str, attempt: Coroutine[Any, Any, tuple[str, int]]) -> int:
 
 async def probe_database(settings: Settings) -> tuple[str, int]:
     """Whether the database answers and has the schema of this code."""
-    from dating.database import connect
     from dating.migrate import pending
 
     if not settings.database_url and not settings.database_path.exists():
         return f"{settings.database_path} will be made at the first start", 0
-    db = connect(settings)
-    await db.open()
-    try:
+    async with opened(settings) as db:
         missing = await pending(db)
-    finally:
-        await db.close()
     if missing:
         return f"answers, and lacks {', '.join(missing)}: run `dating migrate`", FOUND
     return "answers, and its schema is up to date", 0
@@ -183,7 +192,23 @@ async def probe_redis(url: str) -> tuple[str, int]:
 @click.argument("username")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input instead of asking.")
 def create_admin(username: str, password_stdin: bool) -> None:
-    """Make an account with the role of administrator; promotes the account of that name where there is one."""
+    """Make an administrator. An account of that name is promoted and keeps its password."""
+    asked = sys.stdin.readline() if password_stdin else click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    settings = read_settings()
+    from dating.accounts.passwords import Passwords
+    from dating.accounts.service import create_admin as create
+    from dating.migrate import migrate as apply
+
+    async def run() -> str:
+        passwords = Passwords(settings)
+        try:
+            async with opened(settings) as db:
+                await apply(db)
+                return await create(db, passwords, username, asked.rstrip("\r\n"))
+        finally:
+            passwords.close()
+
+    click.echo(asyncio.run(run()))
 
 
 @main.command()

@@ -20,13 +20,14 @@ from dating import __version__
 ELSEWHERE = "postgres://u:canary@127.0.0.1:1/x"
 
 
-def dating(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+def dating(folder: Path, *arguments: str, typed: str = "", **environ: str) -> subprocess.CompletedProcess[str]:
     """Run one command in this folder with no environment but the given one."""
     kept = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT") if name in os.environ}
     return subprocess.run(
         [sys.executable, "-m", "dating", *arguments],
         cwd=folder,
         env=kept | {"PYTHONUTF8": "1"} | environ,
+        input=typed,
         capture_output=True,
         text=True,
         timeout=60,
@@ -154,6 +155,19 @@ def test_a_taken_port_is_2(tmp_path: Path) -> None:
         done = dating(tmp_path, "serve", f"--port={port}")
     assert done.returncode == 2
     assert f"cannot listen on 127.0.0.1:{port}" in done.stderr
+
+
+def test_create_admin_makes_and_promotes(tmp_path: Path) -> None:
+    """The first call makes the account, the second finds it; a name or a password that will not do is 2."""
+    made = dating(tmp_path, "create-admin", "a b", "--password-stdin", typed="correct horse battery\n")
+    assert made.returncode == 2
+    made = dating(tmp_path, "create-admin", "anna", "--password-stdin", typed="correct horse battery\n")
+    assert (made.returncode, made.stderr) == (0, "")
+    assert "was created" in made.stdout
+    again = dating(tmp_path, "create-admin", "ANNA", "--password-stdin", typed="another good password\n")
+    assert again.returncode == 0
+    assert "unchanged" in again.stdout
+    assert dating(tmp_path, "create-admin", "boris", "--password-stdin", typed="123\n").returncode == 2
 
 
 def test_env_example_is_printed(tmp_path: Path) -> None:
