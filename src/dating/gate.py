@@ -47,6 +47,7 @@ logger = logging.getLogger(__name__)
 KNOWN = 50_000  # verified tokens kept; more are verified again
 FRESH = 5.0  # seconds after which a verified token's session is looked up again: bounds what a lost revocation can do
 BODIES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+IDS_END = 2**53
 NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000|\x00")
 NESTING = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 
@@ -197,7 +198,7 @@ async def admit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
     """The guard of every route. Raises NotFound, BadText, Unauthorized, RateLimited, Unsupported or TooLarge."""
     if connection.scope["type"] != ScopeType.HTTP:
         return
-    judge_address(connection.scope)
+    judge_address(connection.scope, connection.path_params)
     identity = connection.scope["state"]["identity"]
     access = handler.opt.get("access", "required")
     if access == "required" and not isinstance(identity, Identity):
@@ -213,9 +214,9 @@ async def admit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
     judge_body(connection.scope, connection.app.state.settings.body_limit)
 
 
-def judge_address(scope: Any) -> None:
-    """Nothing is named with a NUL character. Raises NotFound for one in the path, BadText for one in the query."""
-    if "\x00" in scope["path"]:
+def judge_address(scope: Any, names: dict[str, Any]) -> None:
+    """No id is outside 1 … 2^53, and no name has a NUL character. Raises NotFound for such a path, BadText for such a query."""
+    if "\x00" in scope["path"] or any(isinstance(name, int) and not 0 < name < IDS_END for name in names.values()):
         raise NotFound
     if b"%00" in scope["query_string"]:
         raise BadText

@@ -133,7 +133,7 @@ async def about() -> About:
 @get(
     "/readyz",
     summary="May requests come?",
-    description="200 when everything that the server depends on answers and it does not shut down, else 503; `checks` has the states.",
+    description="200 when what the server depends on answers and it does not shut down, else 503; `checks` has the states.",
     tags=["Operations"],
     opt={"access": "public"},
 )

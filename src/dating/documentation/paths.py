@@ -1,7 +1,8 @@
 """The OpenAPI document: Litestar's account of the routes, completed from the handlers' own types.
 
 Litestar knows the paths and the parameters. Bodies and answers come from msgspec, which is what checks them, so the schemas are
-exact. Added to every operation: who may ask, every refusal it can give, the Idempotency-Key, and examples of what goes in and out.
+exact. Added to every operation: who may ask, every refusal it can give, the Idempotency-Key, and examples of what goes in and
+out.
 """
 
 from collections.abc import Iterator
@@ -158,17 +159,33 @@ def complete(method: str, handler: HTTPRouteHandler, operation: dict[str, Any], 
     """Fill in what Litestar does not know of one operation."""
     access = handler.opt.get("access", "required")
     operation["security"] = {"public": [], "optional": [{}, {"bearer": []}]}.get(access, [{"bearer": []}])
-    if "commit" in handler.parsed_fn_signature.parameters:
+    if takes_key(handler):
         operation.setdefault("parameters", []).append(KEY)
     for parameter in operation.get("parameters", []):
+        parameter["schema"] = tighten(parameter)
         parameter.setdefault("example", exemplify(parameter["schema"], schemas))
     if body := body_of(handler):
         operation["requestBody"] = {"required": True, "content": {JSON: describe_content(body, schemas)}}
     answers = {str(handler.status_code): describe_answer(handler, operation, schemas)}
-    if handler.status_code == 201 and "commit" in handler.parsed_fn_signature.parameters:
-        answers["200"] = answers["201"] | {"description": "A repeat of an earlier request: its first answer."}
+    if handler.status_code == 201 and takes_key(handler):
+        said = operation["responses"].get("200", {"description": "A repeat of an earlier request: its first answer."})
+        answers["200"] = answers["201"] | {"description": said["description"]}
     refusals = {str(status): {"$ref": f"#/components/responses/{status}"} for status in refusals_of(method, handler, operation)}
     operation["responses"] = dict(sorted((refusals | answers).items()))
+
+
+def tighten(parameter: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a parameter as it travels: an id in a path has the bounds of the gate, and nothing is null."""
+    schema = dict(parameter["schema"])
+    if parameter["in"] == "path" and schema.get("type") == "integer":
+        return schema | {"minimum": 1, "exclusiveMaximum": 2**53, "examples": [42]}
+    [kind, *others] = [part for part in schema.pop("oneOf", [{}]) if part.get("type") != "null"]
+    return schema | (kind if not others else {"anyOf": [kind, *others]})
+
+
+def takes_key(handler: HTTPRouteHandler) -> bool:
+    """Whether an operation heeds the Idempotency-Key: by `commit`, or by itself with `opt={"key": True}`."""
+    return "commit" in handler.parsed_fn_signature.parameters or bool(handler.opt.get("key"))
 
 
 def describe_content(kind: Any, schemas: dict[str, Any]) -> dict[str, Any]:

@@ -8,8 +8,6 @@ from msgspec import UNSET, Meta, UnsetType
 from dating.profiles.models import User
 from dating.realtime.events import Id
 
-Limit = Annotated[int, Meta(ge=1, le=100, examples=[20])]
-Offset = Annotated[int, Meta(ge=0, le=10_000, examples=[0])]
 Action = Literal["like", "dislike", "superlike"]
 
 

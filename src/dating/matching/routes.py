@@ -2,14 +2,14 @@
 
 from litestar import delete, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import FromPath, JSONBody
 
 from dating.database import Database
 from dating.idempotency import Commit
 from dating.matching import service
-from dating.matching.models import Limit, Match, Offset, Swipe, SwipeAnswer, Undone, Unmatched
+from dating.matching.models import Match, Swipe, SwipeAnswer, Undone, Unmatched
+from dating.parameters import Cursor, Limit, Offset
 from dating.profiles.models import User
-from dating.realtime.events import Id
 from dating.settings import Settings
 from dating.tokens import Identity
 
@@ -55,9 +55,9 @@ async def undo(me: NamedDependency[Identity], commit: NamedDependency[Commit]) -
 async def list_followers(
     me: NamedDependency[Identity],
     db: NamedDependency[Database],
-    limit: FromQuery[Limit] = 20,
-    offset: FromQuery[Offset] = 0,
-    last_seen_id: FromQuery[Id | None] = None,
+    limit: Limit = 20,
+    offset: Offset = 0,
+    last_seen_id: Cursor = None,
 ) -> list[User]:
     """One page of the people who like me."""
     return await db.read(service.followers, me.user_id, limit, offset, last_seen_id)
@@ -72,9 +72,9 @@ async def list_followers(
 async def list_matches(
     me: NamedDependency[Identity],
     db: NamedDependency[Database],
-    limit: FromQuery[Limit] = 20,
-    offset: FromQuery[Offset] = 0,
-    last_seen_id: FromQuery[Id | None] = None,
+    limit: Limit = 20,
+    offset: Offset = 0,
+    last_seen_id: Cursor = None,
 ) -> list[Match]:
     """One page of my matches."""
     return await db.read(service.matches, me.user_id, limit, offset, last_seen_id)

@@ -7,9 +7,6 @@ from msgspec import Meta
 
 from dating.realtime.events import Id
 
-Limit = Annotated[int, Meta(ge=1, le=100, examples=[20])]
-Offset = Annotated[int, Meta(ge=0, le=10_000, examples=[0])]
-
 
 class Blocked(msgspec.Struct, frozen=True):
     """The person is hidden from me, and I from the person."""

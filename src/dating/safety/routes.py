@@ -2,13 +2,13 @@
 
 from litestar import delete, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery
+from litestar.params import FromPath
 
 from dating.database import Database
 from dating.idempotency import Commit
-from dating.realtime.events import Id
+from dating.parameters import Cursor, Limit, Offset
 from dating.safety import service
-from dating.safety.models import Blocked, BlockedPerson, Limit, Offset, Unblocked
+from dating.safety.models import Blocked, BlockedPerson, Unblocked
 from dating.tokens import Identity
 
 
@@ -45,9 +45,9 @@ async def unblock(user_id: FromPath[int], me: NamedDependency[Identity], commit:
 async def list_blocked(
     me: NamedDependency[Identity],
     db: NamedDependency[Database],
-    limit: FromQuery[Limit] = 20,
-    offset: FromQuery[Offset] = 0,
-    last_seen_id: FromQuery[Id | None] = None,
+    limit: Limit = 20,
+    offset: Offset = 0,
+    last_seen_id: Cursor = None,
 ) -> list[BlockedPerson]:
     """One page of my blocks."""
     return await db.read(service.blocked, me.user_id, limit, offset, last_seen_id)
