@@ -15,6 +15,8 @@ from litestar.datastructures import State
 from litestar.di import Provide
 
 from dating.accounts import routes as accounts
+from dating.accounts.mail import make_mailer
+from dating.accounts.passwords import Passwords
 from dating.chat import routes as chat
 from dating.chat import service as chat_service
 from dating.database import Database, connect
@@ -67,8 +69,8 @@ def create_app(settings: Settings) -> Litestar:
             "throttle": Throttle(settings),
             "metrics": metrics,
             "readiness": watch(db, hub, metrics),
-            "passwords": accounts.make_passwords(settings),
-            "mailer": accounts.make_mailer(settings),
+            "passwords": Passwords(settings),
+            "mailer": make_mailer(settings),
             "jobs": Jobs(settings, db),
         },
         deep_copy=False,
@@ -162,5 +164,6 @@ async def run(app: Litestar) -> AsyncIterator[None]:
     finally:
         await state.jobs.close()
         await state.hub.close()
+        await state.mailer.close()
         state.passwords.close()
         await state.db.close()

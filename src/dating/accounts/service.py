@@ -1,0 +1,394 @@
+"""The rules of accounts and sessions.
+
+Functions that begin with `tx` are one piece of database work. The others are whole operations: they hash, write and mail in that
+order, because hashing and mail must not happen inside a transaction. What must be committed although it is a refusal (a wrong code
+counts as a try) is returned as None and refused outside.
+
+Guessing passwords is bounded by three limits, none of which locks the owner out:
+
+* `limit_login` for one address, whatever it asks for (in development the machine itself is not counted);
+* `limit_login` for one account from one address; forgotten when the right password comes;
+* `limit_account` for one account from everywhere; forgotten likewise, and not counted for a device that is signed in already.
+"""
+
+import msgspec
+
+from dating import idempotency
+from dating.accounts import mail, queries
+from dating.accounts.codes import CODE_MINUTES, BadCode, issue_code, redeem_code, seal_address
+from dating.accounts.mail import Postbox
+from dating.accounts.models import (
+    Account,
+    Device,
+    Done,
+    Login,
+    Opened,
+    Pair,
+    PasswordChange,
+    Purpose,
+    Registration,
+    Reset,
+    SignedIn,
+    Status,
+    Verification,
+    Verified,
+)
+from dating.accounts.names import Entry, fold, read_entry, read_username
+from dating.accounts.passwords import LEAST, Passwords, WeakPassword, judge_password
+from dating.accounts.sessions import end_others, hand_out, name_device, open_session
+from dating.chat import service as chat
+from dating.database import Database, Transaction
+from dating.errors import Conflict, Forbidden, Malformed, Unauthorized
+from dating.matching import service as matching
+from dating.profiles import service as profiles
+from dating.profiles.models import Me, ProfileFields
+from dating.realtime import inbox
+from dating.safety import service as safety
+from dating.settings import Settings
+from dating.throttle import Throttle
+from dating.tokens import Claims, Identity, InvalidToken
+
+MAILED = Done("If the address belongs to an account, a code is on its way.")
+
+
+class NameMissing(Malformed):
+    """400: neither a name nor an address to sign in with."""
+
+    code = "name_missing"
+    detail = "Give a username or an email."
+
+
+class UsernameTaken(Conflict):
+    """409: somebody has this name, perhaps in other letters of the same sound: case does not count."""
+
+    code = "username_taken"
+    detail = "This username is taken."
+
+
+class EmailTaken(Conflict):
+    """409: an account with this address exists."""
+
+    code = "email_taken"
+    detail = "This e-mail address cannot be used."
+
+
+class WrongCredentials(Unauthorized):
+    """401: no such name, or another password; which of the two is not said."""
+
+    code = "invalid_credentials"
+    detail = "The name or the password is wrong."
+
+
+class WrongPassword(Forbidden):
+    """403: somebody signed in, who does not know the password."""
+
+    code = "wrong_password"
+    detail = "The password is wrong."
+
+
+class Banned(Forbidden):
+    """403: the right password of a banned account."""
+
+    code = "banned"
+    detail = "This account is banned."
+
+
+class EmailNotVerified(Forbidden):
+    """403: the right password, but the address must be verified first."""
+
+    code = "email_not_verified"
+    detail = "The e-mail address must be verified first; ask for a code by resend-verify-code."
+
+
+class PasswordChanged(Conflict):
+    """409: the password was changed by somebody else at the same moment."""
+
+    code = "password_changed"
+    detail = "The password has just been changed; sign in again."
+
+
+# --- register and sign in ---------------------------------------------------------------------------------------------------
+
+
+async def register(
+    db: Database, settings: Settings, passwords: Passwords, postbox: Postbox, form: Registration, agent: str
+) -> SignedIn:
+    """A new account with its profile, signed in; a code is mailed where there is an address to verify.
+
+    Raises what `read_entry` raises, UsernameTaken, EmailTaken, Busy, or what the profile refuses.
+    """
+    entry = read_entry(settings, form)
+    await db.read(judge_free, entry)
+    hashed = await passwords.hash(form.password)
+    me, opened, code = await db.write(settle, settings, entry, hashed, form, name_device(form.device_id, agent))
+    if code is not None and entry.email is not None:
+        postbox.post(mail.write_verification(entry.email, code, CODE_MINUTES))
+    if opened is None:
+        return SignedIn(message="Welcome. Verify your e-mail address to sign in.", user=me, user_id=me.id)
+    return sign_in(settings, f"Welcome, {entry.username}.", me, opened)
+
+
+async def judge_free(tx: Transaction, entry: Entry) -> None:
+    """Raises UsernameTaken or EmailTaken."""
+    if await queries.holds_name(tx, entry.key):
+        raise UsernameTaken
+    if entry.email_key is not None and await queries.holds_email(tx, entry.email_key):
+        raise EmailTaken
+
+
+async def settle(
+    tx: Transaction, settings: Settings, entry: Entry, hashed: str, form: Registration, device: Device
+) -> tuple[Me, Opened | None, str | None]:
+    """Write account, profile, session and code; no session where the address must be verified first."""
+    user_id = await create(tx, entry, hashed, "user", form)
+    code = None
+    if entry.email_key is not None and settings.email_verification != "off":
+        code = await issue_code(tx, settings, "verify", entry.email_key)
+    opened = None if settings.email_verification == "required" else await open_session(tx, settings, user_id, device)
+    return await profiles.me(tx, user_id), opened, code
+
+
+async def create(tx: Transaction, entry: Entry, hashed: str, role: str, fields: ProfileFields) -> int:
+    """Write account and profile; the id. Raises UsernameTaken or EmailTaken."""
+    user_id = await queries.insert_user(tx, *entry, hashed, role)
+    if user_id is None:
+        await judge_free(tx, entry)
+        raise UsernameTaken
+    profile = {name: getattr(fields, name) for name in ProfileFields.__struct_fields__}
+    await profiles.create(tx, user_id, ProfileFields(**profile))
+    return user_id
+
+
+async def login(
+    db: Database, settings: Settings, passwords: Passwords, throttle: Throttle, form: Login, address: str, agent: str
+) -> SignedIn:
+    """Sign in by name or address. Raises NameMissing, WrongCredentials, Banned, EmailNotVerified, RateLimited or Busy."""
+    given = fold(form.username or form.email or "")
+    if not given:
+        raise NameMissing
+    device = name_device(form.device_id, agent)
+    await throttle.take("login", f"{given} {address}")
+    account = await db.read(queries.find_login, given, device.hash)
+    if account is None or not account.known:
+        await throttle.take("account", given)
+    if not await passwords.verify(account.password if account else None, form.password) or account is None:
+        raise WrongCredentials
+    await forgive(throttle, given, address)
+    judge_entry(settings, account)
+    fresh = await passwords.hash(form.password) if passwords.is_stale(account.password) else None
+    me, opened = await db.write(enter, settings, account, device, fresh)
+    return sign_in(settings, f"Welcome back, {account.username}.", me, opened)
+
+
+async def forgive(throttle: Throttle, given: str, address: str) -> None:
+    """The right password came: what was guessed before does not count any more."""
+    await throttle.clear("login", f"{given} {address}")
+    await throttle.clear("account", given)
+
+
+def judge_entry(settings: Settings, account: Account) -> None:
+    """Whether somebody with the right password may come in. Raises Banned or EmailNotVerified."""
+    if account.banned_at is not None:
+        raise Banned
+    if settings.email_verification == "required" and account.email_verified_at is None and account.role != "admin":
+        raise EmailNotVerified
+
+
+async def enter(tx: Transaction, settings: Settings, account: Account, device: Device, fresh: str | None) -> tuple[Me, Opened]:
+    """Open a session, and keep the stronger hash if there is one. Raises WrongCredentials when the account has just changed."""
+    await queries.hold_user(tx, account.id)
+    now = await queries.find_account(tx, account.id)
+    if now is None or now.password != account.password:
+        raise WrongCredentials
+    if fresh is not None:
+        await queries.set_password(tx, account.id, account.password, fresh)
+    opened = await open_session(tx, settings, account.id, device)
+    return await profiles.me(tx, account.id), opened
+
+
+def sign_in(settings: Settings, message: str, me: Me, opened: Opened) -> SignedIn:
+    """The answer to who has just signed in."""
+    return SignedIn(message=message, user=me, **msgspec.structs.asdict(hand_out(settings, opened)))
+
+
+# --- who is asking ---------------------------------------------------------------------------------------------------------
+
+
+async def identify(tx: Transaction, claims: Claims) -> Identity:
+    """Who holds an access token. Raises InvalidToken when the session is over or the person is banned or deleted."""
+    role = await queries.find_role(tx, claims.user_id, claims.session_id)
+    if role is None:
+        raise InvalidToken
+    return Identity(claims.user_id, claims.session_id, role, claims.expires_at)
+
+
+async def sweep(tx: Transaction) -> None:
+    """Drop sessions and codes whose time is over."""
+    await queries.end_expired(tx)
+    await queries.drop_expired_codes(tx)
+
+
+# --- codes ------------------------------------------------------------------------------------------------------------------
+
+
+async def request_code(tx: Transaction, settings: Settings, purpose: Purpose, email_key: str) -> tuple[Account | None, str]:
+    """A code, and who it is for: the same work whether or not there is somebody."""
+    return await queries.find_login(tx, email_key), await issue_code(tx, settings, purpose, email_key)
+
+
+async def resend_verification(db: Database, settings: Settings, postbox: Postbox, throttle: Throttle, email: str) -> Done:
+    """Mail a new code to an address that waits for verification; the answer is the same for every address. Raises RateLimited."""
+    await throttle.take("code", f"mail {fold(email)}")
+    account, code = await db.write(request_code, settings, "verify", fold(email))
+    wanted = settings.email_verification != "off" and account is not None and account.email_verified_at is None
+    if wanted and account is not None and account.email is not None:
+        postbox.post(mail.write_verification(account.email, code, CODE_MINUTES))
+    return MAILED
+
+
+async def forgot_password(db: Database, settings: Settings, postbox: Postbox, throttle: Throttle, email: str) -> Done:
+    """Mail a code for a new password; the answer is the same for every address. Raises RateLimited."""
+    await throttle.take("code", f"mail {fold(email)}")
+    account, code = await db.write(request_code, settings, "reset", fold(email))
+    if account is not None and account.email is not None:
+        postbox.post(mail.write_reset(account.email, code, CODE_MINUTES))
+    return MAILED
+
+
+async def verify(db: Database, settings: Settings, throttle: Throttle, form: Verification, address: str, agent: str) -> Verified:
+    """Prove an address by the mailed code, and sign in. Raises BadCode, Banned or RateLimited."""
+    email_key = fold(form.email)
+    await throttle.take("code", f"try {email_key} {address}")
+    opened = await db.write(accept_address, settings, email_key, form.code, name_device(form.device_id, agent))
+    if opened is None:
+        raise BadCode
+    tokens = hand_out(settings, opened)
+    return Verified(message="The e-mail address is verified.", token=Pair(tokens.access_token, tokens.refresh_token))
+
+
+async def accept_address(tx: Transaction, settings: Settings, email_key: str, code: str, device: Device) -> Opened | None:
+    """The database work of `verify`; None for a wrong code."""
+    account = await redeem_code(tx, settings, "verify", email_key, code)
+    if account is None or account.banned_at is not None:
+        return None
+    await queries.verify_email(tx, account.id)
+    return await open_session(tx, settings, account.id, device)
+
+
+async def reset_password(
+    db: Database, settings: Settings, passwords: Passwords, postbox: Postbox, throttle: Throttle, form: Reset, address: str
+) -> Done:
+    """A new password by the mailed code; every session ends. Raises WeakPassword, BadCode, Busy or RateLimited."""
+    email_key = fold(form.email)
+    judge_password(form.password, email_key)
+    await throttle.take("code", f"try {email_key} {address}")
+    hashed = await passwords.hash(form.password)
+    account = await db.write(accept_reset, settings, email_key, form.code, hashed)
+    if account is None:
+        raise BadCode
+    await forgive(throttle, email_key, address)
+    await forgive(throttle, fold(account.username), address)
+    postbox.post(mail.write_change(account.email or form.email))
+    return Done("The password is changed; sign in with it.")
+
+
+async def accept_reset(tx: Transaction, settings: Settings, email_key: str, code: str, hashed: str) -> Account | None:
+    """The database work of `reset_password`; None for a wrong code."""
+    account = await redeem_code(tx, settings, "reset", email_key, code)
+    if account is None:
+        return None
+    await end_others(tx, account.id)
+    await queries.set_password(tx, account.id, account.password, hashed)
+    await queries.verify_email(tx, account.id)
+    return account
+
+
+# --- what needs the password once more --------------------------------------------------------------------------------------
+
+
+async def confirm(db: Database, passwords: Passwords, throttle: Throttle, me: Identity, password: str) -> Account:
+    """My account, after the password was checked once more. Raises WrongPassword, RateLimited or Busy."""
+    await throttle.take("login", f"#{me.user_id}")
+    account = await db.read(queries.find_account, me.user_id)
+    if account is None:
+        raise InvalidToken
+    if not await passwords.verify(account.password, password):
+        raise WrongPassword
+    await throttle.clear("login", f"#{me.user_id}")
+    return account
+
+
+async def change_password(
+    db: Database, passwords: Passwords, postbox: Postbox, throttle: Throttle, me: Identity, form: PasswordChange
+) -> Done:
+    """Another password; every other session ends, and a notice is mailed.
+
+    Raises WrongPassword, WeakPassword, PasswordChanged, RateLimited or Busy.
+    """
+    account = await confirm(db, passwords, throttle, me, form.old_password)
+    judge_password(form.new_password, account.username, account.email or "")
+    hashed = await passwords.hash(form.new_password)
+    await db.write(replace_password, me, account.password, hashed)
+    if account.email is not None:
+        postbox.post(mail.write_change(account.email))
+    return Done("The password is changed; every other device is signed out.")
+
+
+async def replace_password(tx: Transaction, me: Identity, old: str, new: str) -> None:
+    """The database work of `change_password`. Raises PasswordChanged."""
+    if not await queries.set_password(tx, me.user_id, old, new):
+        raise PasswordChanged
+    await end_others(tx, me.user_id, me.session_id)
+
+
+async def delete_account(
+    db: Database, settings: Settings, passwords: Passwords, postbox: Postbox, throttle: Throttle, me: Identity, password: str
+) -> Status:
+    """Erase me and what is mine; a notice is mailed to the address. Raises WrongPassword, RateLimited or Busy."""
+    account = await confirm(db, passwords, throttle, me, password)
+    await db.write(erase, settings, account)
+    if account.email is not None:
+        postbox.post(mail.write_farewell(account.email))
+    return Status("deleted")
+
+
+async def erase(tx: Transaction, settings: Settings, account: Account) -> None:
+    """Erase a person from every feature. What stays is a row without a name, so that the id is never used again."""
+    user_id = account.id
+    if not await queries.bury_user(tx, user_id):
+        raise InvalidToken
+    await end_others(tx, user_id)
+    await matching.erase(tx, user_id)
+    await chat.erase(tx, user_id)
+    await profiles.erase(tx, user_id)
+    await safety.erase(tx, user_id)
+    await inbox.erase(tx, user_id)
+    await idempotency.erase(tx, user_id)
+    if account.email is not None:
+        await queries.drop_codes(tx, seal_address(settings, fold(account.email)))
+
+
+# --- the command line -------------------------------------------------------------------------------------------------------
+
+
+async def create_admin(db: Database, passwords: Passwords, username: str, password: str) -> str:
+    """Make an administrator, or make one of the account of that name, whose password then stays; says which of the two.
+
+    Raises InvalidUsername or WeakPassword.
+    """
+    entry = Entry(read_username(username), fold(username), None, None)
+    if await db.write(promote, entry.key):
+        return f"{entry.username} is an administrator now; the password is unchanged."
+    if len(password) < LEAST:
+        raise WeakPassword(f"The password must have at least {LEAST} characters.")
+    judge_password(password, entry.username)
+    await db.write(create, entry, await passwords.hash(password), "admin", ProfileFields())
+    return f"The administrator {entry.username} was created."
+
+
+async def promote(tx: Transaction, key: str) -> bool:
+    """Give the account of this name the role of administrator; False when there is none."""
+    account = await queries.find_login(tx, key)
+    if account is not None:
+        await queries.set_role(tx, account.id, "admin")
+    return account is not None
