@@ -1,7 +1,7 @@
 """Mailed codes: six digits, good once, for one purpose and one address, for some minutes and a few tries.
 
-Addresses and codes are stored as keyed hashes. A code is made for an address that nobody has, too: asking for one, and trying one,
-takes the same work for known and unknown.
+Addresses and codes are stored as keyed hashes. A code is made for an address that nobody has, too: asking for one, and trying
+one, takes the same work for known and unknown.
 """
 
 import hmac

@@ -1,7 +1,8 @@
 """Mail: what is written to people, and how it leaves.
 
-Whoever changes something posts a letter after the commit; a few tasks carry it, apart from the request, with a deadline and retries.
-A letter that cannot be sent fails nothing: codes can be asked for again. Letters wait in memory and do not survive the process.
+Whoever changes something posts a letter after the commit; a few tasks carry it, apart from the request, with a deadline and
+retries. A letter that cannot be sent fails nothing: codes can be asked for again. Letters wait in memory and do not survive the
+process.
 """
 
 import asyncio

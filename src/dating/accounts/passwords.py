@@ -1,8 +1,8 @@
 """Passwords: hashed with argon2id in a few threads of their own, never on the event loop.
 
-One check costs about 16 ms and 19 MiB by default. Whoever would wait longer than `PATIENCE` is sent away with 503, so that a flood
-of sign-ins cannot take the processor from everybody else. Hashes made by bcrypt (imported people) are accepted; `is_stale` says that
-a hash should be made anew while the password is at hand.
+One check costs about 16 ms and 19 MiB by default. Whoever would wait longer than `PATIENCE` is sent away with 503, so that a
+flood of sign-ins cannot take the processor from everybody else. Hashes made by bcrypt (imported people) are accepted;
+`is_stale` says that a hash should be made anew while the password is at hand.
 """
 
 import asyncio

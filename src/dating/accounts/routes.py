@@ -1,7 +1,7 @@
 """Accounts and sessions over HTTP.
 
-Operations whose body holds a password do not look at an Idempotency-Key: keeping an answer keeps a fingerprint of the request, and
-a fast hash of a password must not exist anywhere.
+Operations whose body holds a password do not look at an Idempotency-Key: keeping an answer keeps a fingerprint of the request,
+and a fast hash of a password must not exist anywhere.
 """
 
 from typing import Annotated, Any
@@ -57,8 +57,8 @@ AGENT: dict[str, Any] = {"agent": Provide(provide_agent, sync_to_thread=False)}
     status_code=201,
     summary="Register",
     description="Makes an account, with any part of the profile at once, and signs this device in. A name is 3 to 50 letters (of "
-    "any alphabet), digits, or characters of `_ . -`; blanks around it and case do not count. Where the server demands a verified "
-    "address, the answer holds no tokens: `verify-code` gives them.",
+    "any alphabet), digits, or characters of `_ . -`; blanks around it and case do not count. Where the server demands a "
+    "verified address, the answer holds no tokens: `verify-code` gives them.",
     tags=["Accounts"],
     opt={"access": "public", "limit": "register"},
     dependencies=AGENT,
@@ -79,8 +79,8 @@ async def register(
     ["/login", "/api/auth/login", "/v1/auth/login"],
     status_code=200,
     summary="Sign in",
-    description="By `username` or `email`. An unknown name and a wrong password are answered alike. Signing in again with the same "
-    "`device_id` ends the session that the device had.",
+    description="By `username` or `email`. An unknown name and a wrong password are answered alike. Signing in again with "
+    "the same `device_id` ends the session that the device had.",
     tags=["Accounts"],
     opt={"access": "public", "limit": "login"},
     dependencies=AGENT,
@@ -102,8 +102,8 @@ async def login(
     ["/refresh", "/api/auth/refresh"],
     status_code=200,
     summary="Get a new pair of tokens",
-    description="A refresh token is good once. The same request again within a few seconds gets the same successor, so a lost answer "
-    "does no harm; using an older token ends the session. `user_id` is accepted and not needed.",
+    description="A refresh token is good once. The same request again within a few seconds gets the same successor, so a lost "
+    "answer does no harm; using an older token ends the session. `user_id` is accepted and not needed.",
     tags=["Accounts"],
     opt={"access": "public", "limit": "refresh"},
 )

@@ -1,8 +1,8 @@
 """The rules of accounts and sessions.
 
-Functions that begin with `tx` are one piece of database work. The others are whole operations: they hash, write and mail in that
-order, because hashing and mail must not happen inside a transaction. What must be committed although it is a refusal (a wrong code
-counts as a try) is returned as None and refused outside.
+Functions that begin with `tx` are one piece of database work. The others are whole operations: they hash, write and mail in
+that order, because hashing and mail must not happen inside a transaction. What must be committed although it is a refusal (a
+wrong code counts as a try) is returned as None and refused outside.
 
 Guessing passwords is bounded by three limits, none of which locks the owner out:
 

@@ -1,8 +1,8 @@
 """Sessions: one per device, kept alive by refresh tokens that are exchanged at every use.
 
-A refresh token is good once. Its successor is derived from it (`tokens.succeed`), so a client that lost the answer and asks again
-within the grace window gets the same one, although it was never kept. Any older token of the same family means that two parties hold
-the session, and ends it. That has to be committed, so it is returned as None and refused outside the transaction.
+A refresh token is good once. Its successor is derived from it (`tokens.succeed`), so a client that lost the answer and asks
+again within the grace window gets the same one, although it was never kept. Any older token of the same family means that two
+parties hold the session, and ends it. That has to be committed, so it is returned as None and refused outside the transaction.
 """
 
 from dating.accounts import queries
@@ -61,7 +61,7 @@ async def open_session(tx: Transaction, settings: Settings, user_id: int, device
 
 
 async def refresh(db: Database, settings: Settings, token: str) -> Tokens:
-    """A new pair for the current refresh token; a repeat within the grace window gets the same successor. Raises BadRefreshToken."""
+    """A new pair for the current refresh token; a repeat within the grace window gets the same one. Raises BadRefreshToken."""
     opened = await db.write(rotate, settings, token)
     if opened is None:
         raise BadRefreshToken
