@@ -11,6 +11,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, get_type_hints
 
 import msgspec
 from litestar import Request
+from litestar.di import NamedDependency
 
 from dating.database import Database, Transaction
 from dating.errors import Conflict, Malformed
@@ -100,7 +101,7 @@ def read_key(request: Request[Any, Any, Any]) -> str | None:
     return key
 
 
-async def provide_commit(request: Request[Any, Any, Any], db: Database, me: Identity) -> Commit:
+async def provide_commit(request: Request[Any, Any, Any], db: NamedDependency[Database], me: NamedDependency[Identity]) -> Commit:
     """The `commit` of a request, bound to its person, key and body. Raises BadKey."""
     key = read_key(request)
     if key is None:
