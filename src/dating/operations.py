@@ -14,7 +14,7 @@ from msgspec import Meta
 from dating import __version__
 from dating.database import Database, Transaction
 from dating.errors import NotFound, Problem, Unavailable
-from dating.observe import METRICS_TYPE, Metrics, Readiness, may_scrape
+from dating.observe import METRICS_TYPE, Metrics, Readiness, check_disk, may_scrape
 from dating.realtime.hub import Hub, Leaving
 from dating.settings import Settings
 
@@ -47,7 +47,7 @@ class Ready(msgspec.Struct, frozen=True):
     """The server takes requests; each thing that it depends on with its state."""
 
     status: Annotated[Literal["ok", "degraded"], Meta(examples=["ok"])]
-    checks: Annotated[dict[str, str], Meta(examples=[{"database": "ok", "sockets": "ok"}])]
+    checks: Annotated[dict[str, str], Meta(examples=[{"database": "ok", "sockets": "ok", "disk": "ok"}])]
 
 
 class NotReady(Problem, frozen=True, kw_only=True):
@@ -74,6 +74,7 @@ def watch(db: Database, hub: Hub, metrics: Metrics) -> Readiness:
 
     readiness.need("database", ask_database)
     readiness.need("sockets", ask_hub)
+    readiness.need("disk", partial(check_disk, db.settings.database_path.parent))
     return readiness
 
 
@@ -163,7 +164,7 @@ def refuse(checks: dict[str, str]) -> Response[Any]:
     summary="Counters for Prometheus",
     description="Needs the token of `DATING_METRICS_TOKEN`; without one only the machine itself may ask, in development.",
     tags=["Operations"],
-    opt={"access": "public"},
+    opt={"access": "public", "refuses": (404,)},
 )
 async def scrape(
     request: Request[Any, Any, Any],

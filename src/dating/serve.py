@@ -109,6 +109,7 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Send the sockets away while requests are still answered, then stop as uvicorn does."""
+        self.app.state.readiness.drain()
         try:
             async with asyncio.timeout(self.settings.drain_seconds + DRAIN_GRACE_SECONDS):
                 await self.app.state.hub.drain()
