@@ -12,7 +12,7 @@ import secrets
 import time
 from base64 import urlsafe_b64encode
 from collections import OrderedDict
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import jwt
 import msgspec
@@ -145,6 +145,7 @@ class Ticket(msgspec.Struct, frozen=True):
     dies_at: float
 
 
+@runtime_checkable
 class Tickets(Protocol):
     """One-time socket tokens: whatever the number of racers, one is admitted."""
 
