@@ -67,7 +67,7 @@ async def start_socket(
     return Door(await tickets.issue(me), settings.session_token_seconds, place.top)
 
 
-@asgi(["/ws/chat", "/ws"], opt={"access": "public"})
+@asgi(["/ws/chat", "/ws"], copy_scope=True, opt={"access": "public"})
 async def socket(scope: Scope, receive: Receive, send: Send) -> None:
     """Admit one socket and serve it until it closes; a refusal is an HTTP status before the upgrade."""
     state = scope["litestar_app"].state
