@@ -37,9 +37,9 @@ CREATE TABLE profiles (
     x DOUBLE PRECISION,
     y DOUBLE PRECISION,
     z DOUBLE PRECISION,
-    near_lane BIGINT,
-    area_lane BIGINT,
-    region_lane BIGINT,
+    near_lane BIGINT NOT NULL,
+    area_lane BIGINT NOT NULL,
+    region_lane BIGINT NOT NULL,
     discoverable BOOLEAN NOT NULL DEFAULT TRUE,
     show_distance BOOLEAN NOT NULL DEFAULT TRUE,
     show_last_active BOOLEAN NOT NULL DEFAULT TRUE,
@@ -52,12 +52,13 @@ CREATE TABLE profiles (
     recency BIGINT NOT NULL,
     CHECK (min_age <= max_age),
     CHECK ((max_distance_km IS NULL) = (reach IS NULL)),
-    CHECK ((cell IS NULL) = (x IS NULL) AND (cell IS NULL) = (near_lane IS NULL))
+    CHECK ((cell IS NULL) = (x IS NULL))
 );
 
 -- The search. A lane is a cell with a gender in its four lowest bits (which H3 leaves unused at these resolutions): everybody of one
--- gender in one cell, most recent first. The finest lane for small circles, coarser ones for wide circles, the gender alone for the
--- whole earth. The indexes hold every column that the rules look at, so that only the people of the page are read from the table.
+-- gender in one cell, most recent first; whoever has no cell is in the lane of cell 0. The finest lane for small circles, coarser ones
+-- for wide circles, the gender alone for the whole earth. The indexes hold every column that the rules look at, so that only the people
+-- of the page are read from the table.
 -- `recency` is `last_active` to the hour (to the day where it is not shown), which also keeps these indexes still for an hour.
 CREATE INDEX profiles_near ON profiles
     (near_lane, recency, user_id, born, seeks, min_age, max_age, reach, x, y, z, has_photo, show_last_active) WHERE discoverable;

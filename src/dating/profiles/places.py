@@ -78,14 +78,9 @@ def parent(cell: int, level: Level) -> int:
     return int(h3.cell_to_parent(cell, level))
 
 
-def lane(cell: int, level: Level, gender: int) -> int:
-    """One gender (a bit) in the cell of that level around a person's cell, as one number."""
-    return mark(parent(cell, level), gender)
-
-
-def mark(coarse: int, gender: int) -> int:
-    """The lane of one gender in a cell of any level."""
-    return coarse & ~GENDER_BITS | gender
+def lane(cell: int, gender: int) -> int:
+    """One gender (a bit) in one cell of any level, as one number; cell 0 is nowhere."""
+    return cell & ~GENDER_BITS | gender
 
 
 def cosine(kilometers: float) -> float:

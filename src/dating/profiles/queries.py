@@ -14,15 +14,19 @@ FROM profiles WHERE user_id = :user_id
 ACCOUNT = """
 SELECT username, email, role, email_verified_at IS NOT NULL AS verified FROM users WHERE id = :user_id
 """
-CREATE = "INSERT INTO profiles (user_id, last_active, recency) VALUES (:user_id, :last_active, :recency)"
+CREATE = """
+INSERT INTO profiles (user_id, near_lane, area_lane, region_lane, last_active, recency)
+VALUES (:user_id, 8, 8, 8, :last_active, :recency)
+"""
 SAVE = """
 UPDATE profiles SET
     name = :name, gender = :gender, born = :born, bio = :bio, photo_url = :photo_url, has_photo = :has_photo,
-    location = :location, website = :website, interests = :interests, prompts = :prompts, seeks = :seeks,
-    min_age = :min_age, max_age = :max_age, max_distance_km = :max_distance_km, reach = :reach, cell = :cell, x = :x, y = :y, z = :z, near_lane = :near_lane,
-    area_lane = :area_lane, region_lane = :region_lane, discoverable = :discoverable, show_distance = :show_distance,
-    show_last_active = :show_last_active, read_receipts = :read_receipts, messages_from = :messages_from,
-    notify_matches = :notify_matches, notify_messages = :notify_messages, notify_likes = :notify_likes, recency = :recency
+    location = :location, website = :website, interests = :interests, prompts = :prompts, seeks = :seeks, min_age = :min_age,
+    max_age = :max_age, max_distance_km = :max_distance_km, reach = :reach, cell = :cell, x = :x, y = :y, z = :z,
+    near_lane = :near_lane, area_lane = :area_lane, region_lane = :region_lane, discoverable = :discoverable,
+    show_distance = :show_distance, show_last_active = :show_last_active, read_receipts = :read_receipts,
+    messages_from = :messages_from, notify_matches = :notify_matches, notify_messages = :notify_messages,
+    notify_likes = :notify_likes, recency = :recency
 WHERE user_id = :user_id
 """
 SETTLE = """

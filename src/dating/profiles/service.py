@@ -227,7 +227,7 @@ def to_row(profile: Profile) -> dict[str, object]:
     last_active = row.pop("last_active")
     cell, gender, limit = profile.cell, profile.gender, profile.max_distance_km
     place = (None, None, None) if cell is None else places.vector(cell)
-    lanes = {f"{level.name.lower()}_lane": None if cell is None else places.lane(cell, level, gender) for level in Level}
+    lanes = {f"{level.name.lower()}_lane": places.lane(coarse(cell, level), gender) for level in Level}
     return {
         **row,
         **dict(zip("xyz", place, strict=True)),
@@ -238,10 +238,15 @@ def to_row(profile: Profile) -> dict[str, object]:
     }
 
 
+def coarse(cell: int | None, level: Level) -> int:
+    """The cell of a level around a person's cell; 0 for nowhere."""
+    return 0 if cell is None else places.parent(cell, level)
+
+
 def describe_cell(cell: int) -> dict[str, object]:
     """The row of `cells` for a cell."""
-    coarse = {"area": places.parent(cell, Level.AREA), "region": places.parent(cell, Level.REGION)}
-    return {"cell": cell, **coarse, **places.vector(cell)._asdict()}
+    around = {"area": coarse(cell, Level.AREA), "region": coarse(cell, Level.REGION)}
+    return {"cell": cell, **around, **places.vector(cell)._asdict()}
 
 
 # --- looking ------------------------------------------------------------------------------------------------------------------
