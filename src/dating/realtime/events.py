@@ -63,6 +63,13 @@ class Match(Event, frozen=True, tag="match"):
     user_id: int
 
 
+class Chat(Event, frozen=True, tag="chat"):
+    """`user_id` has opened a chat with me (or I have, on another device)."""
+
+    chat_id: int
+    user_id: int
+
+
 class Unmatch(Event, frozen=True, tag="unmatch"):
     """The match with `user_id` has ended and its chat is closed."""
 

@@ -1,0 +1,323 @@
+"""The rules of chats: who may send what where, and what everybody hears of it.
+
+A chat that is not mine, was closed, or whose other member is hidden from me answers like one that never was: 404.
+"""
+
+from collections.abc import Sequence
+from itertools import groupby
+
+import msgspec
+
+from dating.chat import queries
+from dating.chat.models import Chat, ChatRow, Done, Draft, Member, Message, MessageRow, Opened, Pair
+from dating.clock import rfc3339
+from dating.database import Database, Transaction
+from dating.errors import Conflict, Forbidden, Malformed, NotFound
+from dating.realtime import events
+from dating.realtime.inbox import tell
+from dating.safety import service as safety
+
+BEYOND = 2**53  # more than any id
+
+
+class ChatNotFound(NotFound):
+    """404: there is no such chat, or none that I may see."""
+
+    code = "chat_not_found"
+    detail = "There is no such chat."
+
+
+class MessageNotFound(NotFound):
+    """404: the message is not in this chat."""
+
+    code = "message_not_found"
+    detail = "There is no such message in this chat."
+
+
+class EmptyMessage(Malformed):
+    """400: nothing but blanks was to be sent."""
+
+    code = "empty_message"
+    detail = "A message needs content that is not blank."
+
+
+class MediaNotAvailable(Malformed):
+    """400: media cannot be sent yet."""
+
+    code = "media_not_available"
+    detail = "Media cannot be sent yet; leave media_ids empty."
+
+
+class NotAvailable(Malformed):
+    """400: this part of the API is not there yet."""
+
+    code = "not_available"
+    detail = "This is not available yet."
+
+
+class ClientIdReused(Conflict):
+    """409: another message of mine has this client id."""
+
+    code = "client_id_reused"
+    detail = "This client_id (or Idempotency-Key) was used for another message."
+
+
+class NotAPair(Malformed):
+    """400: a direct chat is with exactly one other person."""
+
+    code = "not_a_pair"
+    detail = "A direct chat needs exactly one other person."
+
+
+class MatchNeeded(Forbidden):
+    """403: the other takes messages from matches only."""
+
+    code = "match_needed"
+    detail = "A match is needed to write to this person."
+
+
+class Repeated(Exception):
+    """Not a refusal: the message was sent before. Undoes what the repeat has counted and brings the first one along."""
+
+    def __init__(self, first: MessageRow) -> None:
+        super().__init__(first.id)
+        self.first = first
+
+
+# --- sending ----------------------------------------------------------------------------------------------------------------
+
+
+async def send(db: Database, me: int, draft: Draft, key: str | None) -> tuple[Message, bool]:
+    """Send a message, once for each client id (`key` stands in where the draft has none); the message, and whether it is new.
+
+    Raises EmptyMessage, MediaNotAvailable, NotAvailable, ChatNotFound, MessageNotFound (reply_to_id) or ClientIdReused.
+    """
+    content = judge(draft)
+    try:
+        return await db.write(record, me, draft, content, draft.client_id or key), True
+    except Repeated as repeat:
+        return show_first(repeat.first), False
+
+
+def judge(draft: Draft) -> str:
+    """The text that is to be sent. Raises what `send` says of drafts."""
+    if draft.media_ids:
+        raise MediaNotAvailable
+    if draft.expires_in is not None:
+        raise NotAvailable("Disappearing messages are not available yet; leave expires_in out.")
+    if draft.content is None or not draft.content.strip():
+        raise EmptyMessage
+    return draft.content
+
+
+async def record(tx: Transaction, me: int, draft: Draft, content: str, client_id: str | None) -> Message:
+    """Write the message down and tell both. The chat's row comes first: it orders the messages of the chat by commit.
+
+    Whether we see each other is asked last, when a block that came before has been committed: see dating.safety.service.
+    """
+    chat_id, reply_to_id = draft.chat_id, draft.reply_to_id
+    other_id = await queries.count_message(tx, me, chat_id)
+    if other_id is None:
+        raise ChatNotFound
+    if reply_to_id is not None and not await queries.is_in_chat(tx, reply_to_id, chat_id):
+        raise MessageNotFound
+    message_id = await queries.add_message(tx, me, chat_id, content, reply_to_id, client_id)
+    if message_id is None:
+        raise await recall(tx, me, draft, client_id)
+    at = rfc3339(tx.now)
+    await tell(tx, (me, other_id), events.Message(message_id, chat_id, me, content, at, "text", client_id, reply_to_id))
+    if not await queries.count_own(tx, me, chat_id, other_id):
+        raise ChatNotFound
+    return Message(message_id, chat_id, me, other_id, content, "text", False, at, client_id, reply_to_id)
+
+
+async def recall(tx: Transaction, me: int, draft: Draft, client_id: str | None) -> Exception:
+    """What a used client id means: the same message again, or another one, or something that I may not see any more."""
+    await see(tx, me, draft.chat_id)
+    first = await queries.sent_as(tx, me, client_id)
+    if first is None or (first.chat_id, first.content, first.reply_to_id) != (draft.chat_id, draft.content, draft.reply_to_id):
+        return ClientIdReused()
+    return Repeated(first)
+
+
+def show(row: MessageRow) -> Message:
+    """A message as it goes out."""
+    return Message(
+        row.id, row.chat_id, row.sender_id, row.receiver_id, row.content, row.kind, row.is_read, rfc3339(row.created_at),
+        row.client_id, row.reply_to_id,
+    )  # fmt: skip
+
+
+def show_first(row: MessageRow) -> Message:
+    """A message as it was when it had just been sent."""
+    message = show(row)
+    return message if not message.is_read else msgspec.structs.replace(message, is_read=False)
+
+
+# --- chats ------------------------------------------------------------------------------------------------------------------
+
+
+async def open_direct(tx: Transaction, one_id: int, other_id: int, greeting: str) -> int:
+    """Make the one chat of two people, or open it again, with a system message; its id. Tells nobody."""
+    return await queries.open_pair(tx, one_id, other_id, greeting)
+
+
+async def close_direct(tx: Transaction, one_id: int, other_id: int) -> int | None:
+    """Close the chat of two people for both; its id, or None when no open one is there. Tells nobody."""
+    return await queries.close_pair(tx, one_id, other_id)
+
+
+async def erase(tx: Transaction, user_id: int) -> None:
+    """Forget a person who leaves: their direct chats, with everything in them."""
+    await queries.erase(tx, user_id)
+
+
+async def start(tx: Transaction, me: int, kind: str, member_ids: list[int]) -> Opened:
+    """The direct chat with somebody, made if need be; the other is told of a new one.
+
+    Raises NotAvailable (groups), NotAPair, NoSuchPerson, or MatchNeeded.
+    """
+    if kind == "group":
+        raise NotAvailable("Group chats are not available yet.")
+    others = set(member_ids) - {me}
+    if len(others) != 1:
+        raise NotAPair
+    other_id = others.pop()
+    await safety.require_visible(tx, me, other_id)
+    chat_id = await queries.find_pair(tx, me, other_id)
+    if chat_id is not None:
+        return Opened(await show_chat(tx, me, chat_id), created=False)
+    await judge_stranger(tx, me, other_id)
+    chat_id = await queries.open_pair(tx, me, other_id, None)
+    await tell(tx, (me, other_id), events.Chat(chat_id, me))
+    await safety.require_visible(tx, me, other_id)
+    return Opened(await show_chat(tx, me, chat_id), created=True)
+
+
+async def judge_stranger(tx: Transaction, me: int, other_id: int) -> None:
+    """Whether I may open a chat with this person. One that was closed opens again by a new match only. Raises MatchNeeded."""
+    if await queries.is_match(tx, me, other_id):
+        return
+    if await queries.was_closed(tx, me, other_id) or not await queries.takes_messages(tx, other_id):
+        raise MatchNeeded
+
+
+async def list_chats(tx: Transaction, me: int, limit: int, offset: int, before_id: int) -> list[Chat]:
+    """My open chats, newest activity first; after the chat `before_id` when that is not 0."""
+    return group(me, await queries.list_chats(tx, me, limit, offset, before_id))
+
+
+async def show_chat(tx: Transaction, me: int, chat_id: int) -> Chat:
+    """One chat of mine with its members. Raises ChatNotFound."""
+    chats = group(me, await queries.one_chat(tx, me, chat_id)) if chat_id < BEYOND else []
+    if not chats:
+        raise ChatNotFound
+    return chats[0]
+
+
+def group(me: int, rows: list[ChatRow]) -> list[Chat]:
+    """Rows of members, chat by chat, as chats."""
+    return [describe(me, list(members)) for _, members in groupby(rows, key=lambda row: row.id)]
+
+
+def describe(me: int, rows: list[ChatRow]) -> Chat:
+    """One chat. A direct chat is called after the other."""
+    chat = rows[0]
+    members = [Member(r.user_id, r.username, r.name, r.photo_url, r.role, r.delivered_id, r.read_id) for r in rows]
+    others = [member.name for member in members if member.user_id != me]
+    return Chat(
+        id=chat.id,
+        kind=chat.kind,
+        name=others[0] if chat.kind == "direct" else chat.chat_name,
+        user1_id=chat.low_id,
+        user2_id=chat.high_id,
+        members=members,
+        last_message=chat.last_content,
+        last_message_id=chat.last_id,
+        last_message_time=None if chat.last_at is None else rfc3339(chat.last_at),
+        last_message_user=chat.last_sender,
+        is_read=chat.last_read,
+        unread_count=chat.unread_count,
+        muted=chat.muted,
+        archived=chat.archived,
+        pinned=chat.pinned,
+        created_at=rfc3339(chat.created_at),
+    )
+
+
+# --- messages and receipts --------------------------------------------------------------------------------------------------
+
+
+async def list_messages(
+    tx: Transaction, me: int, chat_id: int, limit: int, before_id: int | None, after_id: int | None
+) -> list[Message]:
+    """A page of a chat, ascending by id: after `after_id`, or the last ones before `before_id`, or the newest.
+
+    Raises ChatNotFound.
+    """
+    await see(tx, me, chat_id)
+    before = before_id or BEYOND
+    if after_id is None:
+        rows = await queries.list_older(tx, me, chat_id, before, limit)
+    else:
+        rows = await queries.list_newer(tx, me, chat_id, after_id, before, limit)
+    return [show(row) for row in rows]
+
+
+async def see(tx: Transaction, me: int, chat_id: int) -> Pair:
+    """The chat if it is open to me. Raises ChatNotFound."""
+    pair = await queries.see(tx, me, chat_id) if chat_id < BEYOND else None
+    if pair is None:
+        raise ChatNotFound
+    return pair
+
+
+async def take(tx: Transaction, me: int, chat_id: int) -> Pair:
+    """The same, held until the transaction ends. Raises ChatNotFound."""
+    pair = await queries.take(tx, me, chat_id)
+    if pair is None:
+        raise ChatNotFound
+    return pair
+
+
+async def announce(tx: Transaction, me: int, people: Sequence[int], event: events.Event) -> None:
+    """Tell people of the chat what I did, unless one of them has blocked me meanwhile. Raises ChatNotFound."""
+    await tell(tx, people, event)
+    for other_id in people:
+        if not await safety.is_visible(tx, me, other_id):
+            raise ChatNotFound
+
+
+async def read_chat(tx: Transaction, me: int, chat_id: int) -> bool:
+    """I have read the chat to its end; both hear of it if that is news. Raises ChatNotFound."""
+    pair = await take(tx, me, chat_id)
+    if await queries.read_all(tx, me, chat_id, pair):
+        await announce(tx, me, pair.people, events.ReadChat(chat_id, me, pair.head))
+    return True
+
+
+async def read_messages(tx: Transaction, me: int, chat_id: int, message_ids: list[int]) -> Done:
+    """I have read these messages. What is not another member's message of this chat changes nothing. Raises ChatNotFound."""
+    pair = await take(tx, me, chat_id)
+    fresh = await queries.read_some(tx, me, chat_id, pair, message_ids)
+    if fresh:
+        await announce(tx, me, pair.people, events.ReadMessages(chat_id, me, fresh))
+    return Done()
+
+
+async def mark_delivered(tx: Transaction, user_id: int, chat_id: int, message_id: int) -> None:
+    """A device has received the chat up to another's message; the other hears of it when the mark moves. It never goes back.
+
+    Raises ChatNotFound or MessageNotFound.
+    """
+    pair = await take(tx, user_id, chat_id)
+    if await queries.deliver(tx, user_id, chat_id, message_id):
+        await announce(tx, user_id, pair.others(user_id), events.Delivered(chat_id, user_id, message_id))
+    elif not await queries.is_in_chat(tx, message_id, chat_id):
+        raise MessageNotFound
+
+
+async def announce_typing(tx: Transaction, user_id: int, chat_id: int) -> tuple[list[int], events.Typing]:
+    """Who is to see that I am typing, and what. Raises ChatNotFound."""
+    pair = await see(tx, user_id, chat_id)
+    return pair.others(user_id), events.Typing(chat_id, user_id)
