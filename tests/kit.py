@@ -225,10 +225,32 @@ class Api:
 async def running(settings: Settings) -> AsyncIterator[Api]:
     """A server in this process for the time of a block."""
     app = create_app(settings)
-    async with app.lifespan():
+    async with living(app):
         transport = httpx.ASGITransport(app=app, client=("127.0.0.1", 50_000))
         async with httpx.AsyncClient(transport=transport, base_url="http://testserver", timeout=30) as http:
             yield Api(app, http)
+
+
+@contextlib.asynccontextmanager
+async def living(app: Litestar) -> AsyncIterator[None]:
+    """The lifespan of an application in a task of its own: what begins in a task must end there, and a fixture has two."""
+    started, ending = asyncio.Event(), asyncio.Event()
+
+    async def live() -> None:
+        async with app.lifespan():
+            started.set()
+            await ending.wait()
+
+    task = asyncio.create_task(live())
+    while not started.is_set() and not task.done():
+        await asyncio.sleep(0.001)
+    if task.done():
+        await task
+    try:
+        yield
+    finally:
+        ending.set()
+        await task
 
 
 class Socket:
