@@ -1,8 +1,8 @@
 """Proofs of who somebody is: access tokens (JWT), refresh tokens and one-time socket tokens.
 
 * Access token: JWT signed with HS256. One algorithm, a fixed set of keys chosen by `kid`, every claim below required.
-* Refresh token: opaque; the name of its family (one per session) and 256 bits. Only hashes are stored. The successor of a token is
-  derived from it with the server's secret, so that a repeated request gets the same one although it was never kept.
+* Refresh token: opaque; the name of its family (one per session) and 256 bits. Only hashes are stored. The successor of a token
+  is derived from it with the server's secret, so that a repeated request gets the same one although it was never kept.
 * Socket token: 256 random bits, good for one connection within seconds, bound to a person and a session.
 """
 
@@ -24,6 +24,7 @@ ISSUER = "dating"
 AUDIENCE = "dating-api"
 KIND = "access"
 REQUIRED = ["exp", "iat", "nbf", "sub", "sid", "jti", "typ", "aud", "iss"]
+IDS_END = 2**53
 TICKETS = 100_000  # tokens waiting to be used; more means somebody asks for tokens and never connects
 
 
@@ -102,7 +103,9 @@ def verify_access(settings: Settings, token: str) -> Claims:
 
 def _read_claims(claims: dict[str, object]) -> Claims:
     subject, session, expires = claims["sub"], claims["sid"], claims["exp"]
-    if claims["typ"] != KIND or not isinstance(subject, str) or not isinstance(session, int) or not isinstance(expires, int):
+    if claims["typ"] != KIND or not isinstance(subject, str) or type(session) is not int or type(expires) is not int:
+        raise InvalidToken
+    if not (0 < int(subject) < IDS_END and 0 < session < IDS_END):
         raise InvalidToken
     return Claims(int(subject), session, expires)
 
@@ -118,7 +121,7 @@ def hash_secret(secret: str) -> str:
 
 
 def seal(secret: str, purpose: str, text: str) -> str:
-    """A hash that only the holder of the server's secret can make: for what is short enough to be guessed, and to derive secrets."""
+    """A hash that only the holder of the secret can make: for what is short enough to be guessed, and to derive secrets."""
     key = hmac.digest(secret.encode(), f"dating {purpose}".encode(), "sha256")
     return urlsafe_b64encode(hmac.digest(key, text.encode(errors="replace"), "sha256")).decode().rstrip("=")
 

@@ -19,7 +19,7 @@ from typing import ParamSpec, TypeVar
 
 import bcrypt
 from argon2 import PasswordHasher
-from argon2.exceptions import Argon2Error, InvalidHashError
+from argon2.exceptions import Argon2Error
 
 from dating.errors import Malformed, Unavailable
 from dating.settings import Settings
@@ -99,11 +99,11 @@ class Passwords:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _check(self, stored: str, password: str) -> bool:
-        if is_bcrypt(stored):
-            return bcrypt.checkpw(password.encode()[:BCRYPT_BYTES], stored.encode())
         try:
+            if is_bcrypt(stored):
+                return bcrypt.checkpw(password.encode()[:BCRYPT_BYTES], stored.encode())
             return self._hasher.verify(stored, password)
-        except (Argon2Error, InvalidHashError):
+        except (Argon2Error, ValueError):  # another password, or no hash at all
             return False
 
     async def _work(self, fn: Callable[P, T], *args: P.args, **options: P.kwargs) -> T:
