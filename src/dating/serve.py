@@ -112,7 +112,8 @@ class Server(uvicorn.Server):
         self.app.state.readiness.drain()
         try:
             async with asyncio.timeout(self.settings.drain_seconds + DRAIN_GRACE_SECONDS):
-                await self.app.state.hub.drain()
+                # Even without sockets the balancer in front needs the time to see that we are not ready.
+                await asyncio.gather(self.app.state.hub.drain(), asyncio.sleep(self.settings.drain_seconds))
         except Exception as error:
             log.error("The drain was not finished.", exc_info=error)
         await super().shutdown(sockets)

@@ -182,7 +182,7 @@ def test_env_example_is_printed(tmp_path: Path) -> None:
 def served(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A server started by the command line on a free port, and its address."""
     command = [sys.executable, "-m", "dating", "serve", "--port=0"]
-    environ = {"PATH": os.environ["PATH"], "DATING_DRAIN_SECONDS": "0.2"}
+    environ = {"PATH": os.environ["PATH"], "DATING_DRAIN_SECONDS": "1"}
     with subprocess.Popen(command, cwd=tmp_path, env=environ, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
