@@ -6,7 +6,7 @@ from litestar.params import FromPath, JSONBody
 
 from dating.database import Database
 from dating.idempotency import Commit
-from dating.matching import service
+from dating.matching import candidate_routes, service
 from dating.matching.models import Match, Swipe, SwipeAnswer, Undone, Unmatched
 from dating.parameters import Cursor, Limit, Offset
 from dating.profiles.models import User
@@ -104,4 +104,4 @@ async def clear(me: NamedDependency[Identity], commit: NamedDependency[Commit], 
     return await commit(service.clear, me.user_id, settings.testing)
 
 
-handlers = [swipe, undo, list_followers, list_matches, unmatch, clear]
+handlers = [swipe, undo, list_followers, list_matches, unmatch, clear, *candidate_routes.handlers]

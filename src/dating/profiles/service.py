@@ -5,6 +5,7 @@ Others never get a birthday, coordinates or an e-mail address; when somebody was
 ten minutes), and only where the person allows it.
 """
 
+import unicodedata
 from datetime import date, datetime
 from typing import Any
 
@@ -270,7 +271,7 @@ async def public(tx: Transaction, viewer_id: int | None, user_id: int) -> User:
 
 async def public_named(tx: Transaction, viewer_id: int | None, username: str) -> User:
     """The same by username, in any case of letters. Raises NoSuchPerson."""
-    user_id = await queries.named(tx, username.strip().casefold())
+    user_id = await queries.named(tx, unicodedata.normalize("NFKC", username.strip()).casefold())
     if user_id is None:
         raise NoSuchPerson
     return await public(tx, viewer_id, user_id)
