@@ -60,6 +60,10 @@ def create_app(settings: Settings) -> Litestar:
     hub = Hub(settings, db, bus)
     doorkeeper = Doorkeeper(settings, db)
     metrics = Metrics()
+
+    def seen_since(moment: float) -> set[int]:
+        return doorkeeper.seen_since(moment) | {session.identity.user_id for session in hub.sessions()}
+
     state = State(
         {
             "settings": settings,
@@ -71,7 +75,7 @@ def create_app(settings: Settings) -> Litestar:
             "readiness": watch(db, hub, metrics),
             "passwords": Passwords(settings),
             "mailer": make_mailer(settings),
-            "jobs": Jobs(settings, db),
+            "jobs": Jobs(settings, db, seen_since),
         },
         deep_copy=False,
     )

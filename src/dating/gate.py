@@ -106,6 +106,15 @@ class Doorkeeper:
         self._known[token] = Known(identity, now)
         return identity
 
+    def seen_since(self, moment: float) -> set[int]:
+        """Who has asked for something since a moment (seconds since the epoch), give or take FRESH."""
+        people: set[int] = set()
+        for known in reversed(self._known.values()):
+            if known.checked < moment:
+                break
+            people.add(known.identity.user_id)
+        return people
+
     def forget(self, notices: list[object]) -> None:
         """Look again at the tokens of whoever was revoked."""
         people = {notice.user_id for notice in notices if isinstance(notice, Revoked)}

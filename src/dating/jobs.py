@@ -1,14 +1,17 @@
-"""What happens by the clock: old inbox rows, kept answers and dead sessions go."""
+"""What happens by the clock: who was active is noted; old inbox rows, kept answers and dead sessions go."""
 
 import asyncio
 import logging
 import random
+import time
+from collections.abc import Awaitable, Callable
 
 from dating import idempotency
 from dating.accounts import service as accounts
 from dating.clock import DAY
 from dating.database import Database
 from dating.errors import Refusal
+from dating.profiles import service as profiles
 from dating.realtime import inbox
 from dating.settings import Settings
 
@@ -16,33 +19,48 @@ logger = logging.getLogger(__name__)
 
 ROUND = 3600.0  # seconds between sweeps, jittered
 ANSWERS_KEPT = DAY
+MINUTE = 60.0
+TOUCHED = 500  # people whose activity one transaction notes: keeps the writer free for others in between
 
 
 class Jobs:
-    """The sweeper of one process. Several at once do no harm: each deletion is its own transaction and repeatable."""
+    """The clockwork of one process. Several at once do no harm: each step is its own transaction and repeatable.
 
-    def __init__(self, settings: Settings, db: Database) -> None:
+    `seen_since` tells who was here after a moment (seconds since the epoch).
+    """
+
+    def __init__(self, settings: Settings, db: Database, seen_since: Callable[[float], set[int]]) -> None:
         self._settings = settings
         self._db = db
-        self._task: asyncio.Task[None] | None = None
+        self._seen_since = seen_since
+        self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Begin the rounds."""
-        self._task = asyncio.create_task(self._run())
+        self._tasks = [
+            asyncio.create_task(self._repeat(ROUND, self.sweep)),
+            asyncio.create_task(self._repeat(MINUTE, self.note_activity)),
+        ]
 
     async def close(self) -> None:
         """End them."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _run(self) -> None:
+    async def _repeat(self, period: float, job: Callable[[], Awaitable[None]]) -> None:
         while True:
-            await asyncio.sleep(ROUND * random.uniform(0.8, 1.2))
+            await asyncio.sleep(period * random.uniform(0.8, 1.2))
             try:
-                await self.sweep()
+                await job()
             except Refusal:
-                logger.warning("sweep put off: the database is away")
+                logger.warning("a job was put off: the database is away", extra={"job": job.__name__})
+
+    async def note_activity(self) -> None:
+        """Write down who was active in the last two minutes (a round and its jitter)."""
+        people = sorted(self._seen_since(time.time() - 2 * MINUTE))
+        for first in range(0, len(people), TOUCHED):
+            await self._db.write(profiles.touch, people[first : first + TOUCHED])
 
     async def sweep(self) -> None:
         """Drop everything whose time is over."""
