@@ -81,12 +81,12 @@ async def test_nobody_blocks_themselves(api: Api) -> None:
         assert (answer.status_code, answer.json()["code"]) == (400, "block_self")
 
 
-@pytest.mark.parametrize("user_id", ["0", "1000000000", str(2**53), str(2**63), "9" * 40])
-@pytest.mark.parametrize("method", ["POST", "DELETE"])
-async def test_absent_people_are_not_found(api: Api, method: str, user_id: str) -> None:
+async def test_absent_people_are_not_found(api: Api) -> None:
     """Unknown people and impossible ids are 404."""
     anna = await api.person()
-    assert (await anna.request(method, f"/api/users/{user_id}/block")).status_code == 404
+    for user_id in ["0", "1000000000", str(2**53), str(2**63), "9" * 40]:
+        for method in ("POST", "DELETE"):
+            assert (await anna.request(method, f"/api/users/{user_id}/block")).status_code == 404, user_id
     assert await api.count("blocks") == 0
 
 

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import pytest
-
 from dating.matching import service
 from tests.kit import Api, Person
 
@@ -104,11 +102,11 @@ async def test_a_new_match_needs_both_to_like_anew(api: Api) -> None:
     assert await ids(boris) == [anna.id]
 
 
-@pytest.mark.parametrize("user_id", ["0", "1000000000", str(2**53), str(2**63), "9" * 40])
-async def test_only_a_match_of_mine_can_be_ended(api: Api, user_id: str) -> None:
+async def test_only_a_match_of_mine_can_be_ended(api: Api) -> None:
     """Unknown people and impossible ids are 404."""
     anna = await api.person()
-    assert (await anna.delete(f"/matches/{user_id}")).status_code == 404
+    for user_id in ["0", "1000000000", str(2**53), str(2**63), "9" * 40]:
+        assert (await anna.delete(f"/matches/{user_id}")).status_code == 404, user_id
 
 
 async def test_others_cannot_end_a_match(api: Api) -> None:

@@ -112,19 +112,19 @@ async def test_a_mind_may_change_until_there_is_a_match(api: Api) -> None:
     assert [m["user_id"] for m in (await anna.get("/matches")).json()] == [boris.id]
 
 
-@pytest.mark.parametrize("action", ["", "LIKE", "unmatch", None, 1, ["like"], "like\u0000"])
-async def test_an_unknown_action_is_refused(api: Api, action: object) -> None:
+async def test_an_unknown_action_is_refused(api: Api) -> None:
     """Anything but like, dislike and superlike is 400, and writes nothing."""
     anna, boris = await api.people(2)
-    assert (await refused(anna, boris.id, action))[0] == 400
+    for action in ["", "LIKE", "unmatch", None, 1, ["like"], "like\u0000"]:
+        assert (await refused(anna, boris.id, action))[0] == 400, action
     assert await api.count("pairs") == 0
 
 
-@pytest.mark.parametrize("target", [None, "7", 0, -1, 1.5, 2**53, 2**63, True, [1], {}])
-async def test_an_impossible_target_is_refused(api: Api, target: object) -> None:
+async def test_an_impossible_target_is_refused(api: Api) -> None:
     """What is no id at all is 400."""
     anna = await api.person()
-    assert (await refused(anna, target))[0] == 400
+    for target in [None, "seven", 0, -1, 1.5, 2**53, 2**63, True, [1], {}]:
+        assert (await refused(anna, target))[0] == 400, target
 
 
 async def test_swiping_myself_is_refused(api: Api) -> None:
@@ -290,11 +290,11 @@ async def test_followers_come_in_pages(api: Api) -> None:
 
 
 @pytest.mark.parametrize("path", ["/followers", "/matches", "/api/users/blocked"])
-@pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=x", "offset=-1", "offset=10001", "last_seen_id=0"])
-async def test_a_page_has_bounds(api: Api, path: str, query: str) -> None:
+async def test_a_page_has_bounds(api: Api, path: str) -> None:
     """A page out of bounds is 400; the last one in bounds is served."""
     anna = await api.person()
-    assert (await anna.get(f"{path}?{query}")).status_code == 400
+    for query in ["limit=0", "limit=101", "limit=x", "offset=-1", "offset=10001", "last_seen_id=0", f"last_seen_id={2**53}"]:
+        assert (await anna.get(f"{path}?{query}")).status_code == 400, query
     assert (await anna.get(f"{path}?limit=100&offset=10000&last_seen_id={2**53 - 1}")).json() == []
 
 
