@@ -26,13 +26,13 @@ class Audit:
         me = device.account.user_id
         pairs = self.pairs.get(me, [])
         others = {pair.chat_id: sum(pair.ids) - me for pair in pairs}
-        await self._check_lists(device, others)
-        for pair in pairs:
-            await self._check_history(device, pair)
         self._check_typing(device, others)
         sent = [message for pair in pairs for message in pair.sent]
         readings = [reading for pair in pairs for reading in pair.readings]
         Judge(me, others, sent, readings, self.faults).judge(device.log)
+        await self._check_lists(device, others)
+        for pair in pairs:
+            await self._check_history(device, pair)
 
     async def settle(self, device: Device, patience: float) -> None:
         """Waits for the top of the person's inbox, so that nothing comes after the count."""

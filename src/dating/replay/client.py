@@ -2,8 +2,11 @@
 
 import asyncio
 import random
+import ssl
 import time
 import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -93,9 +96,11 @@ class Client:
     """Every call of the replay; at most `concurrency` requests are on the way at once."""
 
     def __init__(self, server: str, concurrency: int) -> None:
-        pool = httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency, keepalive_expiry=2)
-        self.http = httpx.AsyncClient(base_url=server, limits=pool, timeout=httpx.Timeout(15), trust_env=False)
-        self.gate = asyncio.Semaphore(concurrency)
+        self.server = server
+        self._slots: asyncio.LifoQueue[httpx.AsyncClient] = asyncio.LifoQueue()
+        trust = httpx.create_ssl_context(trust_env=False)
+        for _ in range(concurrency):
+            self._slots.put_nowait(_connection(server, trust))
         self.requests = self.retries = 0
         self.patience = PATIENCE
 
@@ -103,14 +108,16 @@ class Client:
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        await self.http.aclose()
+        while not self._slots.empty():
+            await self._slots.get_nowait().aclose()
 
     async def reach(self) -> None:
         """Raises Refused at once when nothing listens there."""
         try:
-            await self.http.get("/ping")
-        except (httpx.TransportError, httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-            raise Refused(f"No server answers at {self.http.base_url}: {error}.") from error
+            async with self._slot() as http:
+                await http.get("/ping")
+        except (httpx.TransportError, httpx.InvalidURL) as error:
+            raise Refused(f"No server answers at {self.server}: {error}.") from error
 
     async def register(self, account: Account, profile: Profile, device_id: str) -> dict[str, Any]:
         """Makes the account and answers Me; a name that an unknown outcome left behind is logged into."""
@@ -165,15 +172,16 @@ class Client:
         return await self.call("GET", "/chats?limit=100", list[Chat], account=account)
 
     async def history(self, account: Account, chat_id: int) -> list[Message]:
-        """The whole chat from its first message, page by page."""
+        """The whole chat, ascending, read backwards from its newest page."""
         found: list[Message] = []
+        before = ""
         while True:
-            after = found[-1].id if found else 0
-            path = f"/chat/messages/{chat_id}?limit={PAGE}&after_id={after}"
+            path = f"/chat/messages/{chat_id}?limit={PAGE}{before}"
             page = await self.call("GET", path, list[Message], account=account)
-            found += page
+            found = page + found
             if len(page) < PAGE:
                 return found
+            before = f"&before_id={page[0].id}"
 
     async def call(self, method: str, path: str, answer: type[T], body: object = None, *, account: Account | None = None) -> T:
         """The decoded answer; an unknown outcome is asked again under the same Idempotency-Key.
@@ -219,12 +227,21 @@ class Client:
         """One attempt; None when nobody knows whether the server acted on it."""
         if token:
             headers = headers | {"authorization": f"Bearer {token}"}
-        async with self.gate:
+        async with self._slot() as http:
             self.requests += 1
             try:
-                return await self.http.request(method, path, content=content, headers=headers)
+                return await http.request(method, path, content=content, headers=headers)
             except httpx.TransportError:
                 return None
+
+    @asynccontextmanager
+    async def _slot(self) -> AsyncIterator[httpx.AsyncClient]:
+        """One connection for as long as it is needed; the one used last comes first."""
+        http = await self._slots.get()
+        try:
+            yield http
+        finally:
+            self._slots.put_nowait(http)
 
     async def _renew(self, account: Account, used: str) -> None:
         """New tokens in place of `used`, once for all requests that noticed together."""
@@ -236,6 +253,12 @@ class Client:
                 account.hold(tokens)
             except Refused:
                 await self.login(account)
+
+
+def _connection(server: str, trust: ssl.SSLContext) -> httpx.AsyncClient:
+    """A client of one connection: httpx looks through its whole pool twice for each request."""
+    pool = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=2)
+    return httpx.AsyncClient(base_url=server, limits=pool, timeout=15, verify=trust, trust_env=False)
 
 
 def _pause(response: httpx.Response | None, attempt: int) -> float:

@@ -106,8 +106,8 @@ class Stage:
         if present < len(self.evening.people):
             raise Refused(f"Only {present} of {len(self.evening.people)} people could come in.")
 
-    async def _each(self, title: str, items: Iterable[T], work: Callable[[T], Awaitable[object]]) -> None:
-        """Works through the items, a bounded number at once, under a progress bar."""
+    async def _each(self, title: str, items: Iterable[T], work: Callable[[T], Awaitable[object]], width: int = 1) -> None:
+        """Works through the items under a progress bar, as many at once as requests are allowed, `width` for each item."""
         todo = list(items)
         bar = self.progress.add_task(title, total=len(todo))
         began, requests, queue = time.monotonic(), self.client.requests, iter(todo)
@@ -121,7 +121,7 @@ class Stage:
                 self.progress.advance(bar)
 
         async with asyncio.TaskGroup() as crew:
-            for _ in range(min(self.plan.concurrency, len(todo))):
+            for _ in range(min(max(1, self.plan.concurrency // width), len(todo))):
                 crew.create_task(carry())
         seconds = time.monotonic() - began
         self.phases.append(Phase(title, len(todo), seconds, self.client.requests - requests))
@@ -152,7 +152,7 @@ class Stage:
             await self._meet(date, orders[date.m, date.f])
             storm.tick()
 
-        await self._each("Swiping", dates, meet)
+        await self._each("Swiping", dates, meet, width=2)
         self.drops += storm.drops
 
     async def _meet(self, date: Date, order: str) -> None:
@@ -193,7 +193,7 @@ class Stage:
         async def talk(pair: Pair) -> None:
             await self._talk(pair, storm)
 
-        await self._each("Talking", self.pairs, talk)
+        await self._each("Talking", self.pairs, talk, width=2)
         self.drops += storm.drops
 
     async def _talk(self, pair: Pair, storm: Storm) -> None:
