@@ -25,6 +25,7 @@ import websockets
 from litestar import Litestar
 
 from dating.app import create_app
+from dating.serve import configure
 from dating.settings import Settings
 
 PASSWORD = "correct horse battery"
@@ -318,9 +319,7 @@ class Server(Api):
 async def serving(settings: Settings) -> AsyncIterator[Server]:
     """A real server for the time of a block."""
     app = create_app(settings)
-    config = uvicorn.Config(
-        app, port=0, log_level="warning", ws="websockets-sansio", ws_per_message_deflate=False, lifespan="on", access_log=False
-    )
+    config = configure(app, settings)
     server = uvicorn.Server(config)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))

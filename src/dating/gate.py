@@ -39,6 +39,7 @@ from dating.errors import (
 )
 from dating.observe import Metrics, new_request_id, request_id
 from dating.realtime.inbox import Revoked
+from dating.realtime.routes import answer
 from dating.settings import Settings
 from dating.tokens import Identity, InvalidToken, verify_access
 
@@ -136,7 +137,7 @@ class Gate:
         identity = await self._identify(scope)
         scope["state"] = {"identity": identity, "address": self._address(scope)}
         if scope["type"] == ScopeType.WEBSOCKET:
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, refuse_unknown(send))
         else:
             await self._answer(scope, receive, send)
 
@@ -201,6 +202,20 @@ class Gate:
             return any(ip_address(address) in proxy for proxy in self._proxies)
         except ValueError:
             return False
+
+
+def refuse_unknown(send: Send) -> Send:
+    """A socket that no route takes is closed before it was accepted; clients shall see a 404, not the 403 that servers make of it."""
+
+    async def finish(message: Message) -> None:
+        if message["type"] == "websocket.close" and not accepted:
+            await answer(send, NotFound())
+            return
+        accepted.append(message["type"])
+        await send(message)
+
+    accepted: list[str] = []
+    return finish
 
 
 async def admit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
@@ -343,7 +358,7 @@ def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[
     """Every error as problem+json; what nobody foresaw is logged and answered without details."""
     refusal = to_refusal(error)
     if refusal is None:
-        logger.error("unhandled error", exc_info=error, extra={"path": request.scope.get("path_template")})
+        logger.error("unhandled error", exc_info=error, extra={"route": request.scope.get("path_template")})
         refusal = ServerError()
     headers = dict(getattr(error, "headers", None) or {})
     if refusal.retry_after is not None:

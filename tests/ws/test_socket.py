@@ -179,7 +179,7 @@ async def test_foreign_chats_stay_foreign(server: Server) -> None:
             await e.send(type="delivered", chat_id=target, message_id=message["id"])
             answers.append(await e.next())
         assert len({msgspec.json.encode(answer) for answer in answers}) == 1
-        assert answers[0]["code"] == "not_found"
+        assert answers[0]["code"] == "chat_not_found"
         assert await a.quiet() == []
         assert await b.quiet() == []
 
@@ -219,9 +219,9 @@ async def test_blocking_silences_an_open_socket(server: Server) -> None:
         assert (await anna.post(f"/api/users/{boris.id}/block")).status_code == 200
         assert (await boris.post("/messages/send", json={"chat_id": chat, "content": "hey"})).status_code == 404
         await b.send(type="typing", chat_id=chat)
-        assert (await b.next())["code"] == "not_found"
+        assert (await b.next())["code"] == "chat_not_found"
         await a.send(type="delivered", chat_id=chat, message_id=message["id"])
-        assert (await a.next())["code"] == "not_found"
+        assert (await a.next())["code"] == "chat_not_found"
         assert await a.quiet() == []
         assert await b.quiet() == []
 

@@ -12,12 +12,13 @@ The hub reaches a connection through `write` and `close` alone and never waits f
 """
 
 import asyncio
+import contextlib
 import heapq
 import logging
 import random
 import secrets
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
@@ -25,8 +26,8 @@ from dating.database import Database
 from dating.errors import Refusal, Throttled, Unavailable
 from dating.realtime import inbox
 from dating.realtime.bus import Bus
-from dating.realtime.events import Ack, Drain, Event, Hello, Inbound, Ping, Pong, Refresh, Resumed, Resync
-from dating.realtime.inbox import Passing, Revoked, Told, number
+from dating.realtime.events import Ack, Drain, Event, Hello, Inbound, Ping, Pong, Refresh, Resumed, Resync, SendTyping
+from dating.realtime.inbox import Missed, Passing, Revoked, Told, number
 from dating.realtime.protocol import Bucket, Close, decode, encode, refuse
 from dating.settings import Settings
 from dating.tokens import Identity
@@ -35,6 +36,8 @@ logger = logging.getLogger(__name__)
 
 PAGE = 100  # inbox rows read at once for a session that is behind
 FORGIVEN = 40  # frames over the limit before a flooding socket is closed
+CROWD = 2000  # people whose tops one query compares
+SPACING = 0.2  # seconds between two comparisons, however often hints are missed
 QUEUE = 64  # inbound frames that wait while earlier ones are worked on
 
 
@@ -122,8 +125,10 @@ class Hub:
         self._bus = bus
         self._people: dict[int, list[Session]] = {}
         self._behind: set[Session] = set()
+        self._typed: OrderedDict[tuple[int, int], float] = OrderedDict()
         self._expiries: list[tuple[float, int, Session]] = []
         self._turn = 0
+        self._missed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
     # --- life of the hub
@@ -131,7 +136,7 @@ class Hub:
     async def start(self) -> None:
         """Learn the epoch and begin the rounds."""
         self.epoch = await self._db.write(inbox.keep_epoch)
-        await self._bus.start(self.deliver)
+        await self._bus.start(self.deliver, self.epoch)
         self._tasks = [asyncio.create_task(self._watch_clock()), asyncio.create_task(self._compare_tops())]
 
     async def close(self) -> None:
@@ -222,6 +227,8 @@ class Hub:
                 self._pass(notice)
             elif isinstance(notice, Revoked):
                 self._revoke(notice)
+            elif isinstance(notice, Missed):
+                self._missed.set()
 
     def send(self, people: list[int], event: Event) -> None:
         """Send an ephemeral event to those of the people who are connected, here or elsewhere."""
@@ -283,6 +290,7 @@ class Hub:
     async def _greet(self, session: Session, since: int | None, epoch: str | None) -> None:
         """hello, then what was missed and `resumed`, or `resync` when that cannot be whole; then live."""
         try:
+            await self._bus.settled()
             place = await self._db.read(inbox.position, session.identity.user_id)
         except Refusal:
             logger.warning("inbox unreadable at connect", extra={"user_id": session.identity.user_id})
@@ -363,8 +371,20 @@ class Hub:
                 self._say(session, Pong())
             case Ack(seq):
                 session.acked = max(session.acked, min(seq, session.last))
+            case SendTyping(chat_id) if not self._may_type(session.identity.user_id, chat_id):
+                pass
             case _:
                 self._enqueue(session, frame)
+
+    def _may_type(self, user_id: int, chat_id: int) -> bool:
+        """Whether the person's last typing in this chat is long enough ago; if so, this is the last one now."""
+        now = time.monotonic()
+        while self._typed and next(iter(self._typed.values())) <= now - self._settings.typing_seconds:
+            self._typed.popitem(last=False)
+        if (user_id, chat_id) in self._typed:
+            return False
+        self._typed[user_id, chat_id] = now
+        return True
 
     def _enqueue(self, session: Session, frame: Inbound) -> None:
         if session.frames is None:
@@ -422,21 +442,27 @@ class Hub:
                 self._end(session, Close.SLOW)
 
     async def _compare_tops(self) -> None:
-        """Now and then, compare everybody's place with the tops of their inboxes: heals a hint that was lost."""
+        """Now and then, and whenever hints may have been lost, compare everybody's place with the tops of their inboxes."""
         while True:
-            await asyncio.sleep(self._settings.tops_seconds * random.uniform(0.7, 1.3))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._settings.tops_seconds * random.uniform(0.7, 1.3)):
+                    await self._missed.wait()
+            self._missed.clear()
             try:
                 await self.compare_tops()
             except Refusal:
                 logger.warning("tops unreadable")
+                self._missed.set()
+                await asyncio.sleep(1)
+            await asyncio.sleep(SPACING)
 
     async def compare_tops(self) -> None:
-        """Make everybody who is behind catch up, by one query."""
-        if not self._people:
-            return
-        tops = await self._db.read(inbox.tops, list(self._people))
-        for user_id, top in tops.items():
-            for session in self._people.get(user_id, ()):
-                if top > session.last and not session.greeting:
-                    session.top = max(session.top, top)
-                    self._fall_behind(session)
+        """Make everybody who is behind catch up, by one query for each `CROWD`."""
+        people = list(self._people)
+        for start in range(0, len(people), CROWD):
+            tops = await self._db.read(inbox.tops, people[start : start + CROWD])
+            for user_id, top in tops.items():
+                for session in self._people.get(user_id, ()):
+                    if top > session.last:
+                        session.top = max(session.top, top)
+                        self._fall_behind(session)
