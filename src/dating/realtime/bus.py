@@ -10,16 +10,19 @@ Deliver = Callable[[list[object]], None]
 
 
 class Bus(Protocol):
-    """Notices (`Told`, `Passing`, `Revoked`) from any process to the hubs that want them."""
+    """Notices (`Told`, `Passing`, `Revoked`) from any process to the hubs that want them.
 
-    async def start(self, deliver: Deliver) -> None:
-        """Begin to carry; `deliver` is called on the event loop."""
+    Where hints may have been lost, the bus delivers `Missed`.
+    """
+
+    async def start(self, deliver: Deliver, realm: str) -> None:
+        """Begin to carry; `deliver` is called on the event loop. Only processes of one `realm` hear each other."""
 
     async def close(self) -> None:
         """Stop carrying."""
 
     def publish(self, notices: list[object]) -> None:
-        """Send, without waiting for anybody."""
+        """Deliver here and send to the others, without waiting for anybody."""
 
     def follow(self, user_id: int) -> None:
         """The first socket of this person is here now."""
@@ -27,14 +30,21 @@ class Bus(Protocol):
     def unfollow(self, user_id: int) -> None:
         """The last socket of this person has gone."""
 
+    async def settled(self) -> None:
+        """Wait until everybody followed so far is really heard of. Never longer than a few seconds: then they were missed."""
+
+    async def online(self, people: list[int]) -> set[int]:
+        """Which of the people have a socket on any process, as far as can be known now."""
+
 
 class LocalBus:
     """One process: whatever is published is delivered at once."""
 
     def __init__(self) -> None:
         self._deliver: Deliver = lambda notices: None
+        self._here: set[int] = set()
 
-    async def start(self, deliver: Deliver) -> None:
+    async def start(self, deliver: Deliver, realm: str) -> None:
         self._deliver = deliver
 
     async def close(self) -> None:
@@ -44,7 +54,13 @@ class LocalBus:
         self._deliver(notices)
 
     def follow(self, user_id: int) -> None:
-        """Nothing to subscribe to: everything arrives anyway."""
+        self._here.add(user_id)
 
     def unfollow(self, user_id: int) -> None:
-        """Nothing to unsubscribe from."""
+        self._here.discard(user_id)
+
+    async def settled(self) -> None:
+        """Everything arrives anyway."""
+
+    async def online(self, people: list[int]) -> set[int]:
+        return self._here.intersection(people)

@@ -46,7 +46,11 @@ EPOCH = "SELECT value FROM facts WHERE name = 'epoch'"
 TRIM_PEOPLE = 500  # whose inboxes one transaction trims: keeps the writer free for others in between
 
 
-class Told(msgspec.Struct, frozen=True):
+class Notice(msgspec.Struct, frozen=True, array_like=True):
+    """What a commit, or the bus itself, has to say to the hubs; compact on the way between processes."""
+
+
+class Told(Notice, frozen=True, tag=1):
     """A notice: this event has entered this person's inbox under this number."""
 
     user_id: int
@@ -54,20 +58,24 @@ class Told(msgspec.Struct, frozen=True):
     event: bytes
 
 
-class Passing(msgspec.Struct, frozen=True):
+class Passing(Notice, frozen=True, tag=2):
     """A notice: an ephemeral event for these people, if they are here."""
 
     people: list[int]
     event: bytes
 
 
-class Revoked(msgspec.Struct, frozen=True):
+class Revoked(Notice, frozen=True, tag=3):
     """A notice: this session (None: every session but `spare`) of the person is over; its sockets close with `code`."""
 
     user_id: int
     session_id: int | None
     code: int
     spare: int | None = None
+
+
+class Missed(Notice, frozen=True, tag=4):
+    """A notice of the bus: hints may have been lost, so look where everybody's inbox stands and whose session is over."""
 
 
 class Head(msgspec.Struct, frozen=True):

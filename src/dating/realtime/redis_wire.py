@@ -1,0 +1,170 @@
+"""One connection to Redis, as thin as it can be: bytes out, parsed replies in, in order.
+
+The bus writes a pipeline for each tick of the loop and listens for days; a general client costs ten times as much for that
+(`bench/`), and its reader waits for ever on a path that has gone silent. Whoever holds a `Wire` brings the deadline.
+"""
+
+import asyncio
+import ssl
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import hiredis
+import msgspec
+
+CONNECT_SECONDS = 2.0
+CONGESTED = 1 << 20  # bytes that wait for the kernel before the writer is told to hold back
+PORT = 6379
+
+Word = str | int | bytes
+
+
+class RedisRefused(Exception):
+    """Redis answered, and said no: a wrong password, a replica, a command that it does not know."""
+
+
+class Address(msgspec.Struct, frozen=True):
+    """Where Redis is and how to sign in."""
+
+    host: str
+    port: int
+    username: str | None = None
+    password: str | None = None
+    tls: ssl.SSLContext | None = None
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+def read_address(url: str) -> Address:
+    """The address in a `redis://` or `rediss://` URL; `ssl_ca_certs` and `ssl_cert_reqs=none` are understood."""
+    parts = urlsplit(url)
+    query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    return Address(
+        host=parts.hostname or "localhost",
+        port=parts.port or PORT,
+        username=unquote(parts.username) if parts.username else None,
+        password=unquote(parts.password) if parts.password else None,
+        tls=read_tls(query) if parts.scheme == "rediss" else None,
+    )
+
+
+def read_tls(query: dict[str, str]) -> ssl.SSLContext:
+    """How to check the certificate of a Redis behind TLS."""
+    context = ssl.create_default_context(cafile=query.get("ssl_ca_certs"))
+    if query.get("ssl_cert_reqs") == "none":
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def pack(*words: Word) -> bytes:
+    """A command as it goes over the wire."""
+    packed: bytes = hiredis.pack_command(words)  # type: ignore[arg-type]  # its stub describes a tuple of exactly one word
+    return packed
+
+
+class Wire(asyncio.Protocol):
+    """Both directions of one connection. `hear` is called with each reply that nobody asked for with `ask`."""
+
+    def __init__(self) -> None:
+        self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.hear: Callable[[Any], None] | None = None
+        self.relieved: Callable[[], None] = lambda: None
+        self.congested = False
+        self._reader = hiredis.Reader()
+        self._asked: deque[asyncio.Future[Any] | int] = deque()
+        self._transport: asyncio.Transport | None = None
+
+    # --- called by the loop
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        transport.set_write_buffer_limits(high=CONGESTED)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._reader.feed(data)
+        hear = self.hear or self._answer
+        try:
+            while (reply := self._reader.gets()) is not False:
+                hear(reply)
+        except hiredis.ProtocolError:
+            self.abort()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if not self.lost.done():
+            self.lost.set_result(None)
+        for asked in self._asked:
+            if not isinstance(asked, int) and not asked.done():
+                asked.set_exception(ConnectionResetError("Redis closed the connection"))
+        self._asked.clear()
+
+    def pause_writing(self) -> None:
+        self.congested = True
+
+    def resume_writing(self) -> None:
+        self.congested = False
+        self.relieved()
+
+    # --- called by the bus
+
+    def write(self, commands: bytes, replies: int = 0) -> None:
+        """Send packed commands whose `replies` answers nobody waits for."""
+        if self._transport is None or self._transport.is_closing():
+            return
+        if replies:
+            self._asked.append(replies)
+        self._transport.write(commands)
+
+    async def ask(self, *words: Word) -> Any:
+        """Send one command and wait for its answer. Raises RedisRefused for an error, OSError when the connection is lost."""
+        if self._transport is None or self._transport.is_closing():
+            raise ConnectionResetError("Redis closed the connection")
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._asked.append(answer)
+        self._transport.write(pack(*words))
+        reply = await answer
+        if isinstance(reply, hiredis.ReplyError):
+            raise RedisRefused(str(reply))
+        return reply
+
+    async def finish(self) -> None:
+        """Close when everything has been sent, or after a second."""
+        if self._transport is not None:
+            self._transport.close()
+            await asyncio.wait((self.lost,), timeout=1)
+
+    def abort(self) -> None:
+        """Close now, whatever is still to be sent."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _answer(self, reply: Any) -> None:
+        asked = self._asked[0]
+        if isinstance(asked, int):
+            if asked == 1:
+                self._asked.popleft()
+            else:
+                self._asked[0] = asked - 1
+            return
+        self._asked.popleft()
+        if not asked.done():
+            asked.set_result(reply)
+
+
+async def dial(address: Address) -> Wire:
+    """A connection that has signed in. Raises OSError, TimeoutError or RedisRefused."""
+    loop = asyncio.get_running_loop()
+    host = address.host if address.tls else None
+    async with asyncio.timeout(CONNECT_SECONDS):
+        _, wire = await loop.create_connection(Wire, address.host, address.port, ssl=address.tls, server_hostname=host)
+        try:
+            if address.password is not None:
+                await wire.ask("AUTH", *filter(None, (address.username, address.password)))
+        except BaseException:
+            wire.abort()
+            raise
+    return wire
