@@ -25,7 +25,7 @@ import websockets
 from litestar import Litestar
 
 from dating.app import create_app
-from dating.serve import configure
+from dating.serve import configure, listen
 from dating.settings import Settings
 
 PASSWORD = "correct horse battery"
@@ -321,8 +321,7 @@ async def serving(settings: Settings) -> AsyncIterator[Server]:
     app = create_app(settings)
     config = configure(app, settings)
     server = uvicorn.Server(config)
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
+    with listen(msgspec.structs.replace(settings, port=0)) as listener:
         port = listener.getsockname()[1]
         task = asyncio.create_task(server.serve(sockets=[listener]))
         while not server.started:
