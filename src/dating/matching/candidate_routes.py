@@ -18,7 +18,7 @@ from dating.tokens import Identity
     summary="Find people",
     description=(
         "People who fit me and whom I fit, never again those I have swiped. The parameters narrow my own preferences; a place "
-        "stands in for mine. Go on with `last_seen_id`, the last person of the page before. Distances are between cells, at least 1 km."
+        "stands in for mine. Go on with `last_seen_id`, the last person of the page before. Distances are those of cells."
     ),
     tags=["Matching"],
     opt={"limit": "search"},
@@ -30,14 +30,14 @@ async def search(
     limit: Annotated[int | None, QueryParameter(ge=1, le=100, description="another name of page_size")] = None,
     gender: Annotated[Gender | None, QueryParameter(description="only these")] = None,
     interested_in: Annotated[Interest | None, QueryParameter(description="whom I look for this time")] = None,
-    min_age: Annotated[int | None, QueryParameter(ge=0, le=150)] = None,
-    max_age: Annotated[int | None, QueryParameter(ge=0, le=150)] = None,
-    max_distance_km: Annotated[float | None, QueryParameter(ge=1, le=40_000)] = None,
+    min_age: Annotated[int | None, QueryParameter(gt=-1, le=150, description="full years, inclusive")] = None,
+    max_age: Annotated[int | None, QueryParameter(gt=-1, le=150, description="full years, inclusive")] = None,
+    max_distance_km: Annotated[float | None, QueryParameter(ge=1, le=40_000, description="between our cells")] = None,
     latitude: Annotated[float | None, QueryParameter(ge=-90, le=90, description="with longitude: from where to search")] = None,
-    longitude: Annotated[float | None, QueryParameter(ge=-180, le=180)] = None,
+    longitude: Annotated[float | None, QueryParameter(ge=-180, le=180, description="belongs to latitude")] = None,
     has_photo: Annotated[bool, QueryParameter(description="only people with a photo")] = False,
     online_only: Annotated[bool, QueryParameter(description="only people active in the last hour or two who show it")] = False,
-    last_seen_id: Annotated[int | None, QueryParameter(ge=0, lt=2**53, description="the last person of the page before")] = None,
+    last_seen_id: Annotated[int | None, QueryParameter(gt=-1, lt=2**53, description="the last person of the page before")] = None,
     order: Annotated[Order, QueryParameter(description="how people are sorted")] = "recommended",
 ) -> list[Candidate]:
     """One page of people."""

@@ -20,7 +20,7 @@ from msgspec import Meta
 
 from dating.clock import day_number, today
 from dating.database import Transaction
-from dating.errors import FieldError, Malformed
+from dating.errors import FieldError
 from dating.matching import candidate_queries as queries
 from dating.matching.candidate_queries import Entry, Fineness, LastSeen, Liker, Parameters
 from dating.profiles import places
@@ -51,13 +51,6 @@ RINGS_KM: list[tuple[Fineness, Level | None, float]] = [
     ("earth", None, math.inf),
 ]
 CELLS_AT_ONCE = (8, 32, 128, 512)
-
-
-class BadNumber(Malformed):
-    """400: not a finite number."""
-
-    code = "invalid_number"
-    detail = "Numbers must be finite."
 
 
 class Search(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,7 +91,7 @@ class Hunt(msgspec.Struct, frozen=True):
 
 
 async def search(tx: Transaction, me_id: int, wish: Search) -> list[Candidate]:
-    """One page of people. Raises HalfPlace, ReversedAges, BadNumber, NoSuchPerson (for a viewer without a profile)."""
+    """One page of people. Raises HalfPlace, ReversedAges, NoSuchPerson (for a viewer without a profile)."""
     me = await profiles.require_profile(tx, me_id)
     hunt = prepare(me, wish, tx.now)
     if not hunt.seeks:
@@ -117,11 +110,11 @@ async def search(tx: Transaction, me_id: int, wish: Search) -> list[Candidate]:
 
 
 def prepare(me: Profile, wish: Search, now: int) -> Hunt:
-    """My rules, narrowed by the search. Raises HalfPlace, ReversedAges, BadNumber."""
+    """My rules, narrowed by the search. Raises HalfPlace, ReversedAges."""
     if wish.min_age is not None and wish.max_age is not None and wish.min_age > wish.max_age:
         raise ReversedAges(errors=[FieldError("min_age", ReversedAges.detail)])
     seeks = me.seeks & (GENDERS[wish.gender] if wish.gender else EVERYBODY) & INTERESTS[wish.interested_in or "everyone"]
-    limits = [limit for limit in (me.max_distance_km, finite(wish.max_distance_km)) if limit is not None]
+    limits = [limit for limit in (me.max_distance_km, wish.max_distance_km) if limit is not None]
     radius = min(limits, default=None)
     cell = choose_cell(me, wish)
     x, y, z = (None, None, None) if cell is None else places.vector(cell)
@@ -146,20 +139,12 @@ def prepare(me: Profile, wish: Search, now: int) -> Hunt:
 
 
 def choose_cell(me: Profile, wish: Search) -> int | None:
-    """The cell from which to search: that of the given place (mine, when it is near enough), else mine. Raises HalfPlace."""
-    latitude, longitude = finite(wish.latitude), finite(wish.longitude)
-    if (latitude is None) != (longitude is None):
+    """The cell from which to search: that of the given place, else mine. Raises HalfPlace."""
+    if (wish.latitude is None) != (wish.longitude is None):
         raise HalfPlace
-    if latitude is None or longitude is None:
+    if wish.latitude is None or wish.longitude is None:
         return me.cell
-    return places.snap(Point(latitude, longitude))
-
-
-def finite(number: float | None) -> float | None:
-    """The number as it is. Raises BadNumber for NaN, which every comparison lets pass."""
-    if number is not None and not math.isfinite(number):
-        raise BadNumber
-    return number
+    return places.snap(Point(wish.latitude, wish.longitude))
 
 
 def describe_my_age(born: int | None, now: date) -> Parameters:
