@@ -220,7 +220,7 @@ def refuse_unknown(send: Send) -> Send:
 
 async def admit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """The guard of every route. Raises NotFound, BadText, Unauthorized, RateLimited, Unsupported or TooLarge."""
-    if connection.scope["type"] != ScopeType.HTTP:
+    if connection.scope["type"] != ScopeType.HTTP or connection.scope["method"] == "OPTIONS":
         return
     judge_address(connection.scope, connection.path_params)
     identity = connection.scope["state"]["identity"]

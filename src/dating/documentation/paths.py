@@ -5,7 +5,7 @@ exact. Added to every operation: who may ask, every refusal it can give, the Ide
 out.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -43,15 +43,15 @@ def document(app: Litestar) -> dict[str, Any]:
     """The whole OpenAPI 3.1 document of an application, as plain data."""
     whole: dict[str, Any] = app.openapi_schema.to_schema()
     operations = list(list_operations(app, whole))
-    schemas = describe_types([kind for _, handler, _ in operations for kind in types_of(handler)])
+    catalog = Catalog(handler for _, handler, _ in operations)
     whole["components"] = {
-        "schemas": schemas,
+        "schemas": catalog.known,
         "securitySchemes": {"bearer": BEARER},
         "headers": {"RetryAfter": RETRY_AFTER, "RequestId": REQUEST_ID},
         "responses": dict(describe_refusals()),
     }
     for method, handler, operation in operations:
-        complete(method, handler, operation, schemas)
+        complete(method, handler, operation, catalog)
     return whole
 
 
@@ -80,21 +80,18 @@ def answer_of(handler: HTTPRouteHandler) -> Any:
     return field.inner_types[0].annotation if field.inner_types and field.origin is not list else field.annotation
 
 
-def types_of(handler: HTTPRouteHandler) -> list[Any]:
-    """The types that a handler reads and answers with."""
-    return [kind for kind in (body_of(handler), answer_of(handler)) if kind is not None]
+class Catalog:
+    """The schemas of everything that handlers read and answer, made together so that equal names do not meet."""
 
+    def __init__(self, handlers: Iterable[HTTPRouteHandler]) -> None:
+        self._kinds = [kind for handler in handlers for kind in (body_of(handler), answer_of(handler)) if kind is not None]
+        schemas, self.known = msgspec.json.schema_components([*self._kinds, Problem], ref_template=REFERENCE)
+        self._schemas = {id(kind): schema for kind, schema in zip(self._kinds, schemas, strict=False)}
 
-def describe_types(kinds: list[Any]) -> dict[str, Any]:
-    """The schemas of all structs inside these types, by name."""
-    _, schemas = msgspec.json.schema_components([*kinds, Problem], ref_template=REFERENCE)
-    return dict(schemas)
-
-
-def describe_type(kind: Any) -> dict[str, Any]:
-    """The schema of one type; structs are references."""
-    [schema], _ = msgspec.json.schema_components([kind], ref_template=REFERENCE)
-    return dict(schema)
+    def describe(self, kind: Any) -> dict[str, Any]:
+        """Schema and example of a body or an answer."""
+        schema = self._schemas[id(kind)]
+        return {"schema": schema, "example": exemplify(schema, self.known)}
 
 
 # --- refusals ----------------------------------------------------------------------------------------------------------------
@@ -149,13 +146,13 @@ def refusals_of(method: str, handler: HTTPRouteHandler, operation: dict[str, Any
         429: "limit" in handler.opt or method in UNSAFE,
         503: True,
     }
-    return {status for status, applies in possible.items() if applies}
+    return {status for status, applies in possible.items() if applies} | set(handler.opt.get("refuses", ()))
 
 
 # --- operations --------------------------------------------------------------------------------------------------------------
 
 
-def complete(method: str, handler: HTTPRouteHandler, operation: dict[str, Any], schemas: dict[str, Any]) -> None:
+def complete(method: str, handler: HTTPRouteHandler, operation: dict[str, Any], catalog: Catalog) -> None:
     """Fill in what Litestar does not know of one operation."""
     access = handler.opt.get("access", "required")
     operation["security"] = {"public": [], "optional": [{}, {"bearer": []}]}.get(access, [{"bearer": []}])
@@ -163,10 +160,11 @@ def complete(method: str, handler: HTTPRouteHandler, operation: dict[str, Any], 
         operation.setdefault("parameters", []).append(KEY)
     for parameter in operation.get("parameters", []):
         parameter["schema"] = tighten(parameter)
-        parameter.setdefault("example", exemplify(parameter["schema"], schemas))
+        parameter.setdefault("example", exemplify(parameter["schema"], {}))
     if body := body_of(handler):
-        operation["requestBody"] = {"required": True, "content": {JSON: describe_content(body, schemas)}}
-    answers = {str(handler.status_code): describe_answer(handler, operation, schemas)}
+        needed = not handler.parsed_fn_signature.parameters["data"].has_default
+        operation["requestBody"] = {"required": needed, "content": {JSON: catalog.describe(body)}}
+    answers = {str(handler.status_code): describe_answer(handler, operation, catalog)}
     if handler.status_code == 201 and takes_key(handler):
         said = operation["responses"].get("200", {"description": "A repeat of an earlier request: its first answer."})
         answers["200"] = answers["201"] | {"description": said["description"]}
@@ -188,16 +186,10 @@ def takes_key(handler: HTTPRouteHandler) -> bool:
     return "commit" in handler.parsed_fn_signature.parameters or bool(handler.opt.get("key"))
 
 
-def describe_content(kind: Any, schemas: dict[str, Any]) -> dict[str, Any]:
-    """Schema and example of a body."""
-    schema = describe_type(kind)
-    return {"schema": schema, "example": exemplify(schema, schemas)}
-
-
-def describe_answer(handler: HTTPRouteHandler, operation: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+def describe_answer(handler: HTTPRouteHandler, operation: dict[str, Any], catalog: Catalog) -> dict[str, Any]:
     """The answer to a request that succeeded."""
     success = operation["responses"][str(handler.status_code)]
     media = next(iter(success.get("content", {JSON: None})))
-    content = {} if handler.status_code == 204 else {"content": {media: describe_content(answer_of(handler), schemas)}}
+    content = {} if handler.status_code == 204 else {"content": {media: catalog.describe(answer_of(handler))}}
     headers = {"X-Request-Id": {"$ref": "#/components/headers/RequestId"}}
     return {"description": handler.response_description or "Done.", "headers": headers, **content}

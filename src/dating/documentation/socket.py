@@ -10,7 +10,7 @@ from dating.realtime.events import Event, Frame
 from dating.realtime.protocol import Close
 
 REFERENCE = "#/components/schemas/{name}"
-DURABLE = (events.Message, events.Delivered, events.ReadChat, events.ReadMessages, events.Match, events.Unmatch)
+DURABLE = (events.Message, events.Delivered, events.ReadChat, events.ReadMessages, events.Match, events.Chat, events.Unmatch)
 """What goes through the inbox and therefore carries `seq`."""
 
 EXAMPLES: list[Event | Frame] = [
@@ -19,6 +19,7 @@ EXAMPLES: list[Event | Frame] = [
     events.ReadChat(42, 5, 1001),
     events.ReadMessages(42, 5, [101, 102, 106]),
     events.Match("It's a match with user 7!", 42, 7),
+    events.Chat(42, 7),
     events.Unmatch(42, 7),
     events.Typing(42, 5),
     events.Hello("9f2c1e5ab0d4c377", "x3Jv1QpZ", 118, 25.0, 900),
