@@ -377,8 +377,8 @@ async def create_admin(db: Database, passwords: Passwords, username: str, passwo
     Raises InvalidUsername or WeakPassword.
     """
     entry = Entry(read_username(username), fold(username), None, None)
-    if await db.write(promote, entry.key):
-        return f"{entry.username} is an administrator now; the password is unchanged."
+    if (known := await db.write(promote, entry.key)) is not None:
+        return f"{known} is an administrator now; the password is unchanged."
     if len(password) < LEAST:
         raise WeakPassword(f"The password must have at least {LEAST} characters.")
     judge_password(password, entry.username)
@@ -386,9 +386,10 @@ async def create_admin(db: Database, passwords: Passwords, username: str, passwo
     return f"The administrator {entry.username} was created."
 
 
-async def promote(tx: Transaction, key: str) -> bool:
-    """Give the account of this name the role of administrator; False when there is none."""
+async def promote(tx: Transaction, key: str) -> str | None:
+    """Give the account of this name the role of administrator; its name as it is shown, None when there is no such account."""
     account = await queries.find_login(tx, key)
-    if account is not None:
-        await queries.set_role(tx, account.id, "admin")
-    return account is not None
+    if account is None:
+        return None
+    await queries.set_role(tx, account.id, "admin")
+    return account.username
