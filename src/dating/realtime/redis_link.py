@@ -85,12 +85,12 @@ class Link:
     async def close(self) -> None:
         """Send what waits, and part."""
         self._flush()
-        if self._publisher is not None:
-            await self._publisher.finish()
+        publisher, self._publisher = self._publisher, None
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        self._drop()
+        if publisher is not None:
+            await publisher.finish()
 
     # --- publishing
 

@@ -1,0 +1,66 @@
+"""Fixtures: one PostgreSQL database and one Valkey, and several hubs or servers on them."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import msgspec
+import pytest
+
+from dating.database import Database, connect
+from dating.realtime.hub import Hub
+from dating.realtime.redis_bus import RedisBus
+from dating.settings import Settings
+from tests.api.test_hub import Room
+from tests.cluster.valkey import Valkey
+from tests.kit import CHEAP, Postgres, names
+
+
+@pytest.fixture
+def valkey() -> Iterator[Valkey]:
+    """A Valkey for one test, which may hurt it."""
+    server = Valkey().start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def settings(postgres: Postgres, postgres_template: str, valkey: Valkey) -> Iterator[Settings]:
+    """Settings of a process of a cluster: a fresh, migrated PostgreSQL database, and the Valkey."""
+    name = f"test_{next(names)}"
+    yield Settings(database_url=postgres.create(name, postgres_template), redis_url=valkey.url, postgres_pool=4, **CHEAP)
+    postgres.drop(name)
+
+
+class Seat(Room):
+    """One process's hub, with a bus to the others."""
+
+    bus: RedisBus  # type: ignore[assignment]  # the room of one process has a local one
+
+    def __init__(self, settings: Settings, db: Database) -> None:
+        super().__init__(settings, db)
+        assert settings.redis_url is not None
+        self.bus = RedisBus(settings.redis_url)
+        self.hub = Hub(settings, db, self.bus)
+        db.committed = self.bus.publish
+
+    async def close(self) -> None:
+        await self.hub.close()
+        await self.db.close()
+
+
+async def open_seat(settings: Settings) -> Seat:
+    """A hub of its own, as another process would have it."""
+    db = connect(settings)
+    await db.open()
+    seat = Seat(settings, db)
+    await seat.hub.start()
+    return seat
+
+
+@pytest.fixture
+async def seats(settings: Settings) -> AsyncIterator[tuple[Seat, Seat]]:
+    """Two hubs that share the database and Valkey and nothing else. Tops are never compared by the clock alone."""
+    settings = msgspec.structs.replace(settings, tops_seconds=3600.0)
+    here, there = await open_seat(settings), await open_seat(settings)
+    yield here, there
+    await here.close()
+    await there.close()

