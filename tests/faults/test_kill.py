@@ -71,7 +71,7 @@ class Recipient:
 
     def apply(self, frame: dict[str, Any]) -> None:
         assert frame["type"] != "resync"
-        if "seq" not in frame or frame["seq"] <= self.seq:
+        if frame["type"] == "hello" or "seq" not in frame or frame["seq"] <= self.seq:
             return
         assert frame["seq"] == self.seq + 1, "a gap"
         self.seq = frame["seq"]
