@@ -116,12 +116,10 @@ class Done(msgspec.Struct, frozen=True):
 
 
 class Pair(msgspec.Struct, frozen=True):
-    """An open direct chat as a change sees it: its members, how many messages it has and the id of the last (0: none)."""
+    """The two members of an open direct chat."""
 
     low_id: int
     high_id: int
-    message_count: int
-    head: int
 
     @property
     def people(self) -> tuple[int, int]:

@@ -10,7 +10,6 @@ OPEN = """c.closed_at IS NULL AND (c.kind = 'group' OR (
     NOT EXISTS (SELECT 1 FROM hidden WHERE viewer_id = :me AND other_id = c.low_id + c.high_id - :me)
     AND 2 = (SELECT COUNT(*) FROM people WHERE id IN (c.low_id, c.high_id))))"""
 MINE = "EXISTS (SELECT 1 FROM members WHERE chat_id = c.id AND user_id = :me AND left_at IS NULL)"
-PAIR = "low_id, high_id, message_count, COALESCE((SELECT MAX(m.id) FROM messages AS m WHERE m.chat_id = :chat_id), 0) AS head"
 
 # A message `m` is read: mine by the other, theirs by me, the system's by everybody.
 IS_READ = """(m.sender_id IS NULL OR EXISTS (
@@ -73,10 +72,13 @@ async def is_in_chat(tx: Transaction, message_id: int, chat_id: int) -> bool:
 
 OPEN_PAIR = """
 INSERT INTO chats (kind, low_id, high_id, message_count, last_at, created_at)
-VALUES ('direct', :low_id, :high_id, CAST(:notes AS BIGINT), :now, :now)
-ON CONFLICT (low_id, high_id) DO UPDATE SET
-    message_count = chats.message_count + excluded.message_count, last_at = excluded.last_at, closed_at = NULL
+VALUES ('direct', :low_id, :high_id, 1, :now, :now)
+ON CONFLICT (low_id, high_id) DO UPDATE SET message_count = chats.message_count + 1, last_at = excluded.last_at, closed_at = NULL
 RETURNING id
+"""
+MAKE_PAIR = """
+INSERT INTO chats (kind, low_id, high_id, last_at, created_at) VALUES ('direct', :low_id, :high_id, :now, :now)
+ON CONFLICT (low_id, high_id) DO NOTHING RETURNING id
 """
 SEAT_PAIR = """
 INSERT INTO members (chat_id, user_id, read_count, joined_at)
@@ -89,7 +91,6 @@ UPDATE chats SET closed_at = :now WHERE low_id = :low_id AND high_id = :high_id 
 """
 FIND_PAIR = "SELECT id FROM chats WHERE low_id = :low_id AND high_id = :high_id AND closed_at IS NULL"
 WAS_CLOSED = "SELECT id FROM chats WHERE low_id = :low_id AND high_id = :high_id AND closed_at IS NOT NULL"
-MATCHED = "SELECT 1 FROM pairs WHERE low_id = :low_id AND high_id = :high_id AND matched_at IS NOT NULL"
 TAKES_MESSAGES = "SELECT 1 FROM profiles WHERE user_id = :other_id AND messages_from = 'everyone'"
 
 
@@ -98,15 +99,26 @@ def order(one_id: int, other_id: int) -> dict[str, int]:
     return {"low_id": min(one_id, other_id), "high_id": max(one_id, other_id)}
 
 
-async def open_pair(tx: Transaction, one_id: int, other_id: int, note: str | None) -> int:
-    """Make or reopen the pair's chat, with a system message that everybody has read at once; its id."""
-    notes = 0 if note is None else 1
-    chat_id = await tx.one(int, OPEN_PAIR, **order(one_id, other_id), notes=notes, now=tx.now)
+async def open_pair(tx: Transaction, one_id: int, other_id: int, note: str) -> int:
+    """Make or reopen the pair's chat, with a system message that both have read at once; its id."""
+    chat_id = await tx.one(int, OPEN_PAIR, **order(one_id, other_id), now=tx.now)
     assert chat_id is not None
-    await tx.run(SEAT_PAIR, chat_id=chat_id, people=json.dumps(sorted((one_id, other_id))), notes=notes, now=tx.now)
-    if note is not None:
-        await tx.run(ADD_NOTE, chat_id=chat_id, content=note, now=tx.now)
+    await seat_pair(tx, chat_id, one_id, other_id, 1)
+    await tx.run(ADD_NOTE, chat_id=chat_id, content=note, now=tx.now)
     return chat_id
+
+
+async def make_pair(tx: Transaction, one_id: int, other_id: int) -> int | None:
+    """Make the pair's chat, empty; its id, or None when there is one already."""
+    chat_id = await tx.one(int, MAKE_PAIR, **order(one_id, other_id), now=tx.now)
+    if chat_id is not None:
+        await seat_pair(tx, chat_id, one_id, other_id, 0)
+    return chat_id
+
+
+async def seat_pair(tx: Transaction, chat_id: int, one_id: int, other_id: int, notes: int) -> None:
+    """Make the two members, who have read the notes that come with it."""
+    await tx.run(SEAT_PAIR, chat_id=chat_id, people=json.dumps([one_id, other_id]), notes=notes, now=tx.now)
 
 
 async def close_pair(tx: Transaction, one_id: int, other_id: int) -> int | None:
@@ -122,11 +134,6 @@ async def find_pair(tx: Transaction, one_id: int, other_id: int) -> int | None:
 async def was_closed(tx: Transaction, one_id: int, other_id: int) -> bool:
     """Whether the pair had a chat that was closed."""
     return await tx.one(int, WAS_CLOSED, **order(one_id, other_id)) is not None
-
-
-async def is_match(tx: Transaction, one_id: int, other_id: int) -> bool:
-    """Whether the two like each other."""
-    return await tx.one(int, MATCHED, **order(one_id, other_id)) is not None
 
 
 async def takes_messages(tx: Transaction, other_id: int) -> bool:
@@ -154,7 +161,9 @@ LIST = f"""
 WITH page AS (
     SELECT c.id FROM members AS seat JOIN chats AS c ON c.id = seat.chat_id
     WHERE seat.user_id = :me AND seat.left_at IS NULL AND {OPEN}
-      AND (CAST(:before_id AS BIGINT) = 0 OR (c.last_at, c.id) < (SELECT last_at, id FROM chats WHERE id = :before_id))
+      AND (CAST(:before_id AS BIGINT) = 0 OR (c.last_at, c.id) < (
+          SELECT b.last_at, b.id FROM chats AS b JOIN members AS o ON o.chat_id = b.id
+          WHERE b.id = :before_id AND o.user_id = :me))
     ORDER BY c.last_at DESC, c.id DESC LIMIT :limit OFFSET :offset)
 {SHOWN}"""
 ONE = f"WITH page AS (SELECT c.id FROM chats AS c WHERE c.id = :chat_id AND {MINE} AND {OPEN}) {SHOWN}"
@@ -172,7 +181,7 @@ async def one_chat(tx: Transaction, me: int, chat_id: int) -> list[ChatRow]:
 
 # --- messages ---------------------------------------------------------------------------------------------------------------
 
-OPEN_TO_ME = f"SELECT {PAIR} FROM chats AS c WHERE c.id = :chat_id AND {MINE} AND {OPEN}"
+OPEN_TO_ME = f"SELECT c.low_id, c.high_id FROM chats AS c WHERE c.id = :chat_id AND {MINE} AND {OPEN}"
 MESSAGES = f"""
 SELECT m.id, m.chat_id, m.sender_id, c.low_id + c.high_id - m.sender_id AS receiver_id, m.content, m.kind, {IS_READ} AS is_read,
        m.created_at, m.client_id, m.reply_to_id
@@ -207,9 +216,12 @@ async def sent_as(tx: Transaction, me: int, client_id: str | None) -> MessageRow
 # --- receipts ---------------------------------------------------------------------------------------------------------------
 
 # The chat's row is taken before a member's, as in sending: so counts never pass each other.
-TAKE = f"UPDATE chats AS c SET last_at = last_at WHERE c.id = :chat_id AND {MINE} AND {OPEN} RETURNING {PAIR}"
+TAKE = f"UPDATE chats AS c SET last_at = last_at WHERE c.id = :chat_id AND {MINE} AND {OPEN} RETURNING low_id, high_id"
+# A statement of its own after the row is taken: a subquery beside the taking would still see the time before the wait.
+HEAD = "SELECT COALESCE(MAX(id), 0) FROM messages WHERE chat_id = :chat_id"
 READ_ALL = """
-UPDATE members SET read_id = :head, read_count = :count WHERE chat_id = :chat_id AND user_id = :me AND read_count < :count
+UPDATE members SET read_id = :head, read_count = (SELECT message_count FROM chats WHERE id = :chat_id)
+WHERE chat_id = :chat_id AND user_id = :me AND read_count < (SELECT message_count FROM chats WHERE id = :chat_id)
 """
 FORGET_READS = """
 DELETE FROM reads
@@ -242,20 +254,25 @@ async def take(tx: Transaction, me: int, chat_id: int) -> Pair | None:
     return await tx.one(Pair, TAKE, me=me, chat_id=chat_id)
 
 
-async def read_all(tx: Transaction, me: int, chat_id: int, pair: Pair) -> bool:
-    """I have read the whole chat; whether any of it was new to me."""
-    changed = await tx.run(READ_ALL, me=me, chat_id=chat_id, head=pair.head, count=pair.message_count)
+async def head(tx: Transaction, chat_id: int) -> int:
+    """The id of the chat's last message; 0 when there is none."""
+    return await tx.one(int, HEAD, chat_id=chat_id) or 0
+
+
+async def read_all(tx: Transaction, me: int, chat_id: int, last_id: int) -> bool:
+    """I have read the whole chat, up to its last message; whether any of it was new to me. The chat must be taken."""
+    changed = await tx.run(READ_ALL, me=me, chat_id=chat_id, head=last_id)
     if changed:
         await tx.run(FORGET_READS, me=me, chat_id=chat_id)
     return changed == 1
 
 
-async def read_some(tx: Transaction, me: int, chat_id: int, pair: Pair, message_ids: list[int]) -> list[int]:
-    """I have read these messages; those of them that others sent in this chat and that were new to me, ascending."""
+async def read_some(tx: Transaction, me: int, chat_id: int, message_ids: list[int]) -> list[int]:
+    """I have read these messages: those that others sent here and that were new to me, ascending. The chat must be taken."""
     fresh = await tx.all(int, UNREAD_OF, me=me, chat_id=chat_id, ids=json.dumps(message_ids))
     if fresh:
         await tx.run(ADD_READS, me=me, chat_id=chat_id, ids=json.dumps(fresh))
-        await tx.run(ADVANCE, me=me, chat_id=chat_id, count=len(fresh), head=pair.head)
+        await tx.run(ADVANCE, me=me, chat_id=chat_id, count=len(fresh), head=await head(tx, chat_id))
         await tx.run(FORGET_READS, me=me, chat_id=chat_id)
     return fresh
 

@@ -184,20 +184,29 @@ async def start(tx: Transaction, me: int, kind: str, member_ids: list[int]) -> O
         raise NotAPair
     other_id = others.pop()
     await safety.require_visible(tx, me, other_id)
-    chat_id = await queries.find_pair(tx, me, other_id)
+    made = None
+    if await queries.find_pair(tx, me, other_id) is None:
+        await judge_stranger(tx, me, other_id)
+        made = await make(tx, me, other_id)
+    chat_id = made or await queries.find_pair(tx, me, other_id)
+    if chat_id is None:
+        raise MatchNeeded
+    return Opened(await show_chat(tx, me, chat_id), created=made is not None)
+
+
+async def make(tx: Transaction, me: int, other_id: int) -> int | None:
+    """Make the chat and tell both; its id, or None when the other was faster."""
+    chat_id = await queries.make_pair(tx, me, other_id)
     if chat_id is not None:
-        return Opened(await show_chat(tx, me, chat_id), created=False)
-    await judge_stranger(tx, me, other_id)
-    chat_id = await queries.open_pair(tx, me, other_id, None)
-    await tell(tx, (me, other_id), events.Chat(chat_id, me))
-    await safety.require_visible(tx, me, other_id)
-    return Opened(await show_chat(tx, me, chat_id), created=True)
+        await announce(tx, me, (me, other_id), events.Chat(chat_id, me))
+    return chat_id
 
 
 async def judge_stranger(tx: Transaction, me: int, other_id: int) -> None:
-    """Whether I may open a chat with this person. One that was closed opens again by a new match only. Raises MatchNeeded."""
-    if await queries.is_match(tx, me, other_id):
-        return
+    """Whether I may open a chat with somebody who has none with me, so no match either. Raises MatchNeeded.
+
+    A chat that an unmatch has closed opens again by a new match only.
+    """
     if await queries.was_closed(tx, me, other_id) or not await queries.takes_messages(tx, other_id):
         raise MatchNeeded
 
@@ -291,15 +300,16 @@ async def announce(tx: Transaction, me: int, people: Sequence[int], event: event
 async def read_chat(tx: Transaction, me: int, chat_id: int) -> bool:
     """I have read the chat to its end; both hear of it if that is news. Raises ChatNotFound."""
     pair = await take(tx, me, chat_id)
-    if await queries.read_all(tx, me, chat_id, pair):
-        await announce(tx, me, pair.people, events.ReadChat(chat_id, me, pair.head))
+    last_id = await queries.head(tx, chat_id)
+    if await queries.read_all(tx, me, chat_id, last_id):
+        await announce(tx, me, pair.people, events.ReadChat(chat_id, me, last_id))
     return True
 
 
 async def read_messages(tx: Transaction, me: int, chat_id: int, message_ids: list[int]) -> Done:
     """I have read these messages. What is not another member's message of this chat changes nothing. Raises ChatNotFound."""
     pair = await take(tx, me, chat_id)
-    fresh = await queries.read_some(tx, me, chat_id, pair, message_ids)
+    fresh = await queries.read_some(tx, me, chat_id, message_ids)
     if fresh:
         await announce(tx, me, pair.people, events.ReadMessages(chat_id, me, fresh))
     return Done()
