@@ -16,7 +16,7 @@ from dating.realtime import inbox
 from dating.realtime.events import Pong
 from dating.safety import service as safety
 from dating.settings import Settings
-from tests.kit import Api, Person, running
+from tests.kit import PASSWORD, Api, Person, running
 
 ROUNDS = 60
 BLOCKED = Pong()  # told with a block, to see in both inboxes what came before it and what after
@@ -231,6 +231,23 @@ async def test_an_undo_races_the_other_like(api: Api) -> None:
             assert (undone.target_id, answer.status) == (other, "like")
     assert await count_matches(api) == matches
     assert (await events(api)).total() == 2 * matches
+
+
+async def test_a_like_races_a_deletion(api: Api) -> None:
+    """A like that would match races the end of either account: who stays was told of a match and of its end, or of neither."""
+    leaving = {"json": {"password": PASSWORD}}
+    for _ in range(6):
+        for leaver_likes in (True, False):
+            stayer, leaver = await api.people(2)
+            first, second = (stayer, leaver) if leaver_likes else (leaver, stayer)
+            await first.like(second)
+            like_back = second.post("/swipe", json={"target_id": first.id, "action": "like"})
+            answer, gone = await race(like_back, leaver.delete("/me", **leaving))
+            assert gone.status_code == 200, gone.text
+            assert answer.status_code in (200, 401, 404)
+            assert await stayer.told() in ([], ["match", "unmatch"])
+            assert (await stayer.get("/matches")).json() == (await stayer.get("/chats")).json() == []
+            assert (await stayer.get("/followers")).json() == []
 
 
 async def test_clearing_races_likes(api: Api) -> None:

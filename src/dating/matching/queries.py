@@ -58,12 +58,12 @@ MINE = "SELECT other_id, action, acted_at, matched_at FROM swipes WHERE user_id 
 LAST = """
 SELECT * FROM (
     SELECT high_id AS other_id, low_action AS action, low_at AS acted_at, matched_at FROM pairs
-    WHERE low_id = :me_id AND low_action <> 'unmatch' ORDER BY low_at DESC LIMIT 1
+    WHERE low_id = :me_id AND low_at IS NOT NULL AND low_action <> 'unmatch' ORDER BY low_at DESC LIMIT 1
 ) AS as_low
 UNION ALL
 SELECT * FROM (
     SELECT low_id AS other_id, high_action AS action, high_at AS acted_at, matched_at FROM pairs
-    WHERE high_id = :me_id AND high_action <> 'unmatch' ORDER BY high_at DESC LIMIT 1
+    WHERE high_id = :me_id AND high_at IS NOT NULL AND high_action <> 'unmatch' ORDER BY high_at DESC LIMIT 1
 ) AS as_high
 ORDER BY acted_at DESC LIMIT 1
 """
@@ -79,11 +79,14 @@ WHERE s.user_id = :me_id AND s.action IS NULL AND s.other_action IN ('like', 'su
 ORDER BY s.other_acted_at DESC, s.other_id DESC
 LIMIT :limit OFFSET :offset
 """
+# The chat is looked up in the answer, not joined: for the rows of the page alone.
 MATCHES = """
-SELECT s.other_id AS user_id, c.id AS chat_id, s.matched_at
+SELECT s.other_id AS user_id, s.matched_at, (
+    SELECT id FROM chats
+    WHERE low_id = CASE WHEN s.user_id < s.other_id THEN s.user_id ELSE s.other_id END
+      AND high_id = CASE WHEN s.user_id < s.other_id THEN s.other_id ELSE s.user_id END
+) AS chat_id
 FROM swipes s
-JOIN chats c ON c.low_id = CASE WHEN s.user_id < s.other_id THEN s.user_id ELSE s.other_id END
-            AND c.high_id = CASE WHEN s.user_id < s.other_id THEN s.other_id ELSE s.user_id END
 WHERE s.user_id = :me_id AND s.matched_at IS NOT NULL
   AND EXISTS (SELECT 1 FROM people WHERE id = s.other_id)
   AND NOT EXISTS (SELECT 1 FROM hidden WHERE viewer_id = :me_id AND other_id = s.other_id)

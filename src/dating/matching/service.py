@@ -123,6 +123,7 @@ async def make_match(tx: Transaction, me_id: int, other_id: int) -> SwipeAnswer:
         tx, {me_id: events.Match(GREETING, chat_id, other_id), other_id: events.Match(GREETING, chat_id, me_id)}
     )
     await safety.require_visible(tx, me_id, other_id)
+    await safety.require_visible(tx, other_id, me_id)  # I too may have been banned or deleted meanwhile
     return answer_match(other_id, chat_id)
 
 
