@@ -40,7 +40,7 @@ from dating.errors import (
 )
 from dating.observe import Metrics, new_request_id, request_id
 from dating.realtime.inbox import Revoked
-from dating.realtime.routes import answer
+from dating.realtime.routes import enter
 from dating.settings import Settings
 from dating.tokens import Identity, InvalidToken, verify_access
 
@@ -93,6 +93,7 @@ class Doorkeeper:
         self._settings = settings
         self._db = db
         self._known: OrderedDict[str, Known] = OrderedDict()
+        self._turn = 0
 
     async def identify(self, token: str) -> Identity:
         """The person behind an access token. Raises InvalidToken, or DatabaseAway when that cannot be found out."""
@@ -102,7 +103,10 @@ class Doorkeeper:
             return known.identity
         self._known.pop(token, None)
         claims = verify_access(self._settings, token)
+        turn = self._turn
         identity = await self._db.read(accounts.identify, claims)
+        if turn != self._turn:  # somebody was revoked meanwhile: what was read may be older than that
+            return await self._db.read(accounts.identify, claims)
         if len(self._known) >= KNOWN:
             self._known.popitem(last=False)
         self._known[token] = Known(identity, now)
@@ -121,6 +125,7 @@ class Doorkeeper:
         """Look again at the tokens of whoever was revoked."""
         people = {notice.user_id for notice in notices if isinstance(notice, Revoked)}
         if people:
+            self._turn += 1
             for token in [t for t, known in self._known.items() if known.identity.user_id in people]:
                 del self._known[token]
 
@@ -138,7 +143,7 @@ class Gate:
         identity = await self._identify(scope)
         scope["state"] = {"identity": identity, "address": self._address(scope)}
         if scope["type"] == ScopeType.WEBSOCKET:
-            await self._app(scope, receive, refuse_unknown(send))
+            await enter(scope, receive, send)
         else:
             await self._answer(scope, receive, send)
 
@@ -203,20 +208,6 @@ class Gate:
             return any(ip_address(address) in proxy for proxy in self._proxies)
         except ValueError:
             return False
-
-
-def refuse_unknown(send: Send) -> Send:
-    """A socket that no route takes is closed before it was accepted: clients see a 404, not the 403 that servers make of it."""
-
-    async def finish(message: Message) -> None:
-        if message["type"] == "websocket.close" and not accepted:
-            await answer(send, NotFound())
-            return
-        accepted.append(message["type"])
-        await send(message)
-
-    accepted: list[str] = []
-    return finish
 
 
 async def admit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:

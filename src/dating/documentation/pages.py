@@ -34,7 +34,7 @@ TAGS = {
     "Accounts": "Registering, signing in, sessions, e-mail, passwords.",
     "Profiles": "One's own profile and other people's.",
     "Matching": "Candidates, swipes, matches.",
-    "Chats": "Chats and messages.",
+    "Chats and messages": "Opening, sending, listing, reading.",
     "Realtime": "The door to the WebSocket.",
     "Safety": "Blocks.",
     "Operations": "For those who run the server.",

@@ -77,7 +77,7 @@ def body_of(handler: HTTPRouteHandler) -> Any:
 def answer_of(handler: HTTPRouteHandler) -> Any:
     """The type of a handler's answer, out of a `Response` around it."""
     field = handler.parsed_fn_signature.return_type
-    return field.inner_types[0].annotation if field.inner_types and field.origin is not list else field.annotation
+    return field.inner_types[0].raw if field.inner_types and field.origin is not list else field.annotation
 
 
 class Catalog:
@@ -178,7 +178,12 @@ def tighten(parameter: dict[str, Any]) -> dict[str, Any]:
     if parameter["in"] == "path" and schema.get("type") == "integer":
         return schema | {"minimum": 1, "exclusiveMaximum": 2**53, "examples": [42]}
     [kind, *others] = [part for part in schema.pop("oneOf", [{}]) if part.get("type") != "null"]
-    return schema | (kind if not others else {"anyOf": [kind, *others]})
+    schema |= kind if not others else {"anyOf": [kind, *others]}
+    if isinstance(schema.get("type"), list):
+        [schema["type"]] = [name for name in schema["type"] if name != "null"]
+    if "enum" in schema:
+        schema["enum"] = [value for value in schema["enum"] if value is not None]
+    return schema
 
 
 def takes_key(handler: HTTPRouteHandler) -> bool:

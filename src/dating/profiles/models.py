@@ -93,7 +93,7 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     gender: Annotated[Gender | None, Meta(examples=["female"])]
     bio: Annotated[str | None, Meta(examples=["Горы, чай и старые карты 🗺️"])]
     photo_url: Annotated[str | None, Meta(examples=["https://example.org/maria.jpg"])]
-    photos: list[str]
+    photos: Annotated[list[str], Meta(examples=[["https://example.org/maria.jpg"]])]
     location: Annotated[str | None, Meta(examples=["Берлин"])]
     distance_km: Annotated[int | None, Meta(examples=[4])]
     interests: Annotated[list[str], Meta(examples=[["hiking", "чай"]])]
