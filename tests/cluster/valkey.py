@@ -1,7 +1,6 @@
 """A Valkey of our own, from the test wheel, which may be killed and started again empty, paused, and looked into."""
 
 import asyncio
-import contextlib
 import importlib.util
 import signal
 import socket
@@ -44,10 +43,14 @@ class Valkey:
         )
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
-            with contextlib.suppress(OSError):
+            try:
                 self.run("PING")
+            except OSError:
+                time.sleep(0.01)
+            except hiredis.ReplyError:  # it wants a password first
                 return self
-            time.sleep(0.01)
+            else:
+                return self
         raise AssertionError("Valkey did not start")
 
     def run(self, *words: str) -> Any:

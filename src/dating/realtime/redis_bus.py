@@ -19,11 +19,11 @@ import time
 
 import msgspec
 
-from dating.errors import Unavailable
 from dating.realtime.bus import Deliver
 from dating.realtime.inbox import Missed, Notice, Passing, Revoked, Told
 from dating.realtime.redis_link import BATCH, BEAT, DEAD, Link
 from dating.realtime.redis_wire import RedisRefused, read_address
+from dating.redis_store import RedisAway
 
 logger = logging.getLogger(__name__)
 
@@ -39,13 +39,6 @@ class Left(Notice, frozen=True, tag=5):
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(list[Told | Passing | Revoked | Missed | Left])
-
-
-class RedisAway(Unavailable):
-    """503: Redis cannot be reached."""
-
-    code = "redis_away"
-    detail = "Redis is not reachable right now; try again in a moment."
 
 
 class RedisBus:
