@@ -65,7 +65,7 @@ class Forger:
         yield "two parts", f"{head}.{body}"
         yield "no signature", f"{head}.{body}."
         yield "four parts", f"{head}.{body}.{signature}.{signature}"
-        yield "signature of other claims", f"{head}.{encode(self.claims | {'sub': '1'})}.{signature}"
+        yield "signature of other claims", f"{head}.{encode(self.claims | {'sub': str(int(self.claims['sub']) + 1)})}.{signature}"
         yield "signature cut short", f"{head}.{body}.{signature[:-4]}"
         yield "claims are a list", f"{head}.{encode([1])}.{signature}"
         yield "header is not JSON", f"{encode(b'{')}.{body}.{signature}"
