@@ -1,5 +1,7 @@
 """All SQL of accounts and sessions."""
 
+import msgspec
+
 from dating.accounts.models import Account, Device, Purpose, RefreshRow, SessionRow
 from dating.database import Transaction
 
@@ -30,6 +32,11 @@ WHERE id = :user_id AND deleted_at IS NULL
 ROLE = """
 SELECT u.role FROM sessions s JOIN users u ON u.id = s.user_id
 WHERE s.id = :session_id AND s.user_id = :user_id AND s.expires_at > :now AND u.banned_at IS NULL AND u.deleted_at IS NULL
+"""
+LIVING = """
+SELECT s.id FROM sessions s JOIN users u ON u.id = s.user_id
+WHERE s.id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
+  AND s.expires_at > :now AND u.banned_at IS NULL AND u.deleted_at IS NULL
 """
 INSERT_SESSION = """
 INSERT INTO sessions (user_id, device, name, family, refresh, rotated_at, created_at, used_at, expires_at)
@@ -136,6 +143,11 @@ async def bury_user(tx: Transaction, user_id: int) -> bool:
 async def find_role(tx: Transaction, user_id: int, session_id: int) -> str | None:
     """The person's role while the session lasts and the person may come in."""
     return await tx.one(str, ROLE, user_id=user_id, session_id=session_id, now=tx.now)
+
+
+async def list_living(tx: Transaction, session_ids: list[int]) -> list[int]:
+    """Those of the sessions that are not over, of people who may come in."""
+    return await tx.all(int, LIVING, ids=msgspec.json.encode(session_ids).decode(), now=tx.now)
 
 
 async def insert_session(tx: Transaction, user_id: int, device: Device, family: str, refresh: str, expires_at: int) -> int:

@@ -222,6 +222,11 @@ async def identify(tx: Transaction, claims: Claims) -> Identity:
     return Identity(claims.user_id, claims.session_id, role, claims.expires_at)
 
 
+async def living(tx: Transaction, session_ids: list[int]) -> set[int]:
+    """Those of the sessions that are not over."""
+    return set(await queries.list_living(tx, session_ids))
+
+
 async def sweep(tx: Transaction) -> None:
     """Drop sessions and codes whose time is over."""
     await queries.end_expired(tx)

@@ -22,7 +22,7 @@ from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
-from dating.database import Database
+from dating.database import Database, Transaction
 from dating.errors import Refusal, Throttled, Unavailable
 from dating.realtime import inbox
 from dating.realtime.bus import Bus
@@ -67,6 +67,7 @@ class Connection(Protocol):
 
 Handler = Callable[[Identity, Any], Awaitable[None]]
 Authenticate = Callable[[str], Awaitable[Identity]]
+Living = Callable[[Transaction, list[int]], Awaitable[set[int]]]
 
 
 class Session:
@@ -110,13 +111,16 @@ class Session:
 class Hub:
     """Every session of this process, by person.
 
-    `handlers` maps the types of frames to what the features do with them; `authenticate` judges the tokens of `refresh` frames.
-    Both are set by the composition root.
+    `handlers` maps the types of frames to what the features do with them; `authenticate` judges the tokens of `refresh` frames;
+    `living` says which of some sessions are not over; `heard` is told every notice that comes, before the sockets are. All are
+    set by the composition root.
     """
 
     def __init__(self, settings: Settings, db: Database, bus: Bus) -> None:
         self.handlers: dict[type[Any], Handler] = {}
         self.authenticate: Authenticate | None = None
+        self.living: Living | None = None
+        self.heard: Callable[[list[object]], None] = lambda notices: None
         self.draining = False
         self.epoch = ""
         self.sent: dict[str, int] = {"durable": 0, "passing": 0, "repaired": 0}
@@ -220,6 +224,7 @@ class Hub:
 
     def deliver(self, notices: list[object]) -> None:
         """What commits have to tell, to those who are here."""
+        self.heard(notices)
         for notice in notices:
             if isinstance(notice, Told):
                 self._tell(notice)
@@ -291,10 +296,13 @@ class Hub:
         """hello, then what was missed and `resumed`, or `resync` when that cannot be whole; then live."""
         try:
             await self._bus.settled()
-            place = await self._db.read(inbox.position, session.identity.user_id)
+            place = await self._db.read(self._find_place, session.identity)
         except Refusal:
             logger.warning("inbox unreadable at connect", extra={"user_id": session.identity.user_id})
             self._end(session, Close.RESTART)
+            return
+        if place is None:
+            self._end(session, Close.REVOKED)
             return
         expires = max(0, round(session.identity.expires_at - time.time()))
         conn = secrets.token_hex(8)
@@ -307,6 +315,12 @@ class Hub:
         elif since is not None:
             self._say(session, Resync(self._gap(since, epoch, place), self.epoch, place.top))
         await self._catch_up(session)
+
+    async def _find_place(self, tx: Transaction, identity: Identity) -> inbox.Position | None:
+        """Where the person's inbox stands; None when the session has ended since the socket's token was given out."""
+        if self.living is not None and not await self.living(tx, [identity.session_id]):
+            return None
+        return await inbox.position(tx, identity.user_id)
 
     def _gap(self, since: int, epoch: str | None, place: inbox.Position) -> str:
         if epoch not in (None, self.epoch):
@@ -450,6 +464,7 @@ class Hub:
             self._missed.clear()
             try:
                 await self.compare_tops()
+                await self.weed()
             except Refusal:
                 logger.warning("tops unreadable")
                 self._missed.set()
@@ -466,3 +481,15 @@ class Hub:
                     if top > session.last:
                         session.top = max(session.top, top)
                         self._fall_behind(session)
+
+    async def weed(self) -> None:
+        """Close the sockets of sessions that are over: heals a revocation that was lost."""
+        if self.living is None:
+            return
+        sessions = self.sessions()
+        for start in range(0, len(sessions), CROWD):
+            crowd = sessions[start : start + CROWD]
+            living = await self._db.read(self.living, [session.identity.session_id for session in crowd])
+            for session in crowd:
+                if session.identity.session_id not in living:
+                    self._end(session, Close.REVOKED)
