@@ -163,7 +163,7 @@ class Sessions(msgspec.Struct, frozen=True):
     sessions: list[Session]
     limit: Annotated[int, Meta(examples=[50])]
     offset: Annotated[int, Meta(examples=[0])] = 0
-    next_cursor: str | None = None
+    next_cursor: Annotated[str | None, Meta(examples=[None])] = None
 
 
 # --- rows -------------------------------------------------------------------------------------------------------------------

@@ -1,0 +1,259 @@
+"""Who may do what: every operation, asked by nobody, the owner, the other party, a stranger and somebody blocked.
+
+The thing asked for is always Anna's: her profile, her session, her chat with Boris and her message in it. Clara knows neither; Dmitri
+once matched Anna and was then blocked by her. What one may not see answers exactly like what does not exist.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import httpx
+import pytest
+
+from dating.app import create_app
+from dating.documentation import document
+from dating.settings import Settings
+from tests.kit import PASSWORD, Api, Person
+
+ACTORS = ("nobody", "owner", "party", "stranger", "blocked")
+
+
+class World:
+    """Four people and what is between them."""
+
+    def __init__(self, api: Api) -> None:
+        self.api = api
+
+    async def make(self) -> "World":
+        """Register them, match Anna with Boris and with Dmitri, and let her block Dmitri."""
+        self.owner, self.party, self.stranger, self.blocked = await self.api.people(4, birthday="1994-05-17")
+        self.people = {"owner": self.owner, "party": self.party, "stranger": self.stranger, "blocked": self.blocked}
+        self.chat_id = await self.owner.match(self.party)
+        self.message_id = (await self.owner.say(self.chat_id, "Привет!"))["id"]
+        self.reply_id = (await self.party.say(self.chat_id, "И тебе 👋"))["id"]
+        await self.owner.match(self.blocked)
+        assert (await self.owner.post(f"/api/users/{self.blocked.id}/block")).status_code == 200
+        self.session_id = (await self.owner.get("/sessions")).json()["sessions"][0]["id"]
+        return self
+
+    async def ask(self, actor: str, method: str, path: str, body: Any) -> httpx.Response:
+        """One request by one of them."""
+        options = {} if body is None else {"json": body}
+        if actor == "nobody":
+            return await self.api.http.request(method, path, **options)
+        return await self.people[actor].request(method, path, **options)
+
+
+class Row(NamedTuple):
+    """What is asked, and the status for each of the actors."""
+
+    statuses: tuple[int, int, int, int, int]
+    body: Callable[[World], Any] = lambda world: None
+
+
+def everybody(status: int) -> tuple[int, int, int, int, int]:
+    """The same for all, nobody included."""
+    return (status, status, status, status, status)
+
+
+def signed_in(status: int) -> tuple[int, int, int, int, int]:
+    """The same for whoever is signed in."""
+    return (401, status, status, status, status)
+
+
+def password(world: World) -> dict[str, str]:
+    """The body that asks for everybody's password."""
+    return {"password": PASSWORD}
+
+
+REGISTER = Row(everybody(201), lambda world: {"username": f"{world.owner.username}_again", "password": PASSWORD})
+LOGIN = Row(everybody(200), lambda world: {"username": world.owner.username, "password": PASSWORD})
+REFRESH = Row(everybody(200), lambda world: {"refresh_token": world.owner.refresh_token})
+CODE = {"email": "nobody@example.org", "code": "123456"}
+SEND = Row((401, 201, 201, 404, 404), lambda world: {"chat_id": world.chat_id, "content": "Hi", "receiver_id": world.owner.id})
+PROFILE = Row((200, 200, 200, 200, 404))
+CHANGE = Row(signed_in(200), lambda world: {"bio": "Новое"})
+MESSAGES = Row((401, 200, 200, 404, 404))
+
+MATRIX = {
+    "GET /healthz": Row(everybody(200)),
+    "GET /health": Row(everybody(200)),
+    "GET /ping": Row(everybody(200)),
+    "GET /api": Row(everybody(200)),
+    "GET /readyz": Row(everybody(200)),
+    "GET /metrics": Row(everybody(200)),
+    "POST /register": REGISTER,
+    "POST /api/auth/register": REGISTER,
+    "POST /login": LOGIN,
+    "POST /api/auth/login": LOGIN,
+    "POST /v1/auth/login": LOGIN,
+    "POST /refresh": REFRESH,
+    "POST /api/auth/refresh": REFRESH,
+    "POST /api/auth/verify-code": Row(everybody(401), lambda world: CODE),
+    "POST /api/auth/resend-verify-code": Row(everybody(200), lambda world: {"email": CODE["email"]}),
+    "POST /api/auth/password/forgot": Row(everybody(200), lambda world: {"email": CODE["email"]}),
+    "POST /api/auth/password/reset": Row(everybody(401), lambda world: CODE | {"password": "another long one"}),
+    "POST /api/auth/password": Row(signed_in(200), lambda world: {"old_password": PASSWORD, "new_password": "another long one"}),
+    "POST /logout": Row(signed_in(200), lambda world: {}),
+    "POST /api/auth/logout": Row(signed_in(200), lambda world: {"all": True}),
+    "GET /sessions": Row(signed_in(200)),
+    "DELETE /sessions/{session_id}": Row((401, 200, 404, 404, 404)),
+    "DELETE /me": Row(signed_in(200), password),
+    "GET /me": Row(signed_in(200)),
+    "GET /api/users/me": Row(signed_in(200)),
+    "PUT /me": CHANGE,
+    "PATCH /me": CHANGE,
+    "PUT /api/users/me": CHANGE,
+    "PATCH /api/users/me": CHANGE,
+    "GET /user/{user_id}": PROFILE,
+    "GET /api/users/{user_id}": PROFILE,
+    "GET /v1/users/{user_id}": PROFILE,
+    "GET /api/users/username/{username}": PROFILE,
+    "GET /profiles/search": Row(signed_in(200)),
+    "POST /swipe": Row((401, 400, 200, 200, 404), lambda world: {"target_id": world.owner.id, "action": "like"}),
+    "POST /swipe/undo": Row((401, 409, 409, 404, 409)),
+    "GET /followers": Row(signed_in(200)),
+    "GET /matches": Row(signed_in(200)),
+    "DELETE /matches/{user_id}": Row((401, 404, 200, 404, 404)),
+    "DELETE /clear/my/swipes": Row(signed_in(200)),
+    "POST /messages/send": SEND,
+    "POST /api/messages": SEND,
+    "GET /chats": Row(signed_in(200)),
+    "GET /api/chats": Row(signed_in(200)),
+    "POST /api/chats": Row((401, 400, 200, 403, 404), lambda world: {"kind": "direct", "member_ids": [world.owner.id]}),
+    "GET /api/chats/{chat_id}": Row((401, 200, 200, 404, 404)),
+    "GET /chat/messages/{chat_id}": MESSAGES,
+    "GET /api/chats/{chat_id}/messages": MESSAGES,
+    "POST /chat/read": Row((401, 200, 200, 404, 404), lambda world: {"chat_id": world.chat_id}),
+    "POST /messages/read": Row(
+        (401, 200, 200, 404, 404), lambda world: {"chat_id": world.chat_id, "message_ids": [world.message_id]}
+    ),
+    "POST /api/users/{user_id}/block": Row((401, 400, 200, 200, 200)),  # whoever is blocked may block back
+    "DELETE /api/users/{user_id}/block": Row((401, 400, 200, 200, 200)),
+    "GET /api/users/blocked": Row(signed_in(200)),
+    "POST /ws/start": Row(signed_in(200)),
+}
+LISTS = [
+    "/followers",
+    "/matches",
+    "/profiles/search?page_size=100",
+    "/profiles/search?order=id",
+    "/profiles/search?order=recent",
+    "/chats",
+    "/api/chats",
+    "/api/users/blocked",
+    "/sessions",
+    "/me",
+]
+
+
+def list_names() -> set[str]:
+    """Every operation of the server's own document."""
+    methods = {"get", "post", "put", "patch", "delete"}
+    paths = document(create_app(Settings()))["paths"]
+    return {f"{method.upper()} {path}" for path, item in paths.items() for method in item if method in methods}
+
+
+def test_the_matrix_has_every_operation() -> None:
+    """A new operation needs a row, and a row that is no operation any more goes."""
+    assert set(MATRIX) == list_names()
+
+
+def test_no_token_opens_nothing_of_a_person() -> None:
+    """Whatever is not public answers 401 to nobody, and no row was filled in otherwise."""
+    for path, item in document(create_app(Settings()))["paths"].items():
+        for method, operation in item.items():
+            if operation.get("security") == [{"bearer": []}]:
+                assert MATRIX[f"{method.upper()} {path}"].statuses[0] == 401, path
+
+
+@pytest.mark.parametrize("actor", ACTORS)
+async def test_access(api: Api, actor: str) -> None:
+    """Each operation answers this actor with the status of the table; refusals are problems."""
+    surprises = []
+    for name, row in MATRIX.items():
+        method, path = name.split()
+        world = await World(api).make()
+        names = {
+            "user_id": world.owner.id,
+            "username": world.owner.username,
+            "chat_id": world.chat_id,
+            "session_id": world.session_id,
+        }
+        response = await world.ask(actor, method, path.format(**names), row.body(world))
+        expected = row.statuses[ACTORS.index(actor)]
+        if response.status_code != expected:
+            surprises.append(f"{name}: {response.status_code} instead of {expected}: {response.text[:150]}")
+        elif response.status_code >= 400:
+            assert response.headers["content-type"] == "application/problem+json", name
+    assert surprises == []
+
+
+@pytest.mark.parametrize("actor", ["stranger", "blocked"])
+async def test_hidden_answers_like_absent(api: Api, actor: str) -> None:
+    """What one may not see and what does not exist give the same answer, to the byte."""
+    world = await World(api).make()
+    person = world.people[actor]
+    absent = 2**50
+    pairs = [
+        ("GET", "/api/chats/{}", world.chat_id, None),
+        ("GET", "/chat/messages/{}", world.chat_id, None),
+        ("DELETE", "/sessions/{}", world.session_id, None),
+        ("POST", "/messages/send", None, {"chat_id": world.chat_id, "content": "x"}),
+        ("POST", "/chat/read", None, {"chat_id": world.chat_id}),
+        ("POST", "/messages/read", None, {"chat_id": world.chat_id, "message_ids": [world.message_id]}),
+    ]
+    if actor == "blocked":
+        pairs += [
+            ("GET", "/user/{}", world.owner.id, None),
+            ("POST", "/swipe", None, {"target_id": world.owner.id, "action": "like"}),
+            ("DELETE", "/matches/{}", world.owner.id, None),
+            ("POST", "/api/chats", None, {"member_ids": [world.owner.id]}),
+        ]
+    for method, path, number, body in pairs:
+        hidden = await person.request(method, path.format(number), **({"json": body} if body else {}))
+        missing = await person.request(method, path.format(absent), **({"json": absentee(body)} if body else {}))
+        assert hidden.status_code == missing.status_code == 404, (method, path, hidden.text, missing.text)
+        assert hidden.content == missing.content, (method, path)
+
+
+def absentee(body: dict[str, Any]) -> dict[str, Any]:
+    """The same body about something that does not exist."""
+    changed = {name: 2**50 for name in body if name in ("chat_id", "target_id")}
+    return body | changed | ({"member_ids": [2**50]} if "member_ids" in body else {})
+
+
+async def test_refused_actors_change_nothing(api: Api) -> None:
+    """After every refusal to a stranger and to somebody blocked, the owner's view is what it was."""
+    world = await World(api).make()
+
+    async def view(person: Person) -> list[Any]:
+        answers = [await person.get(path) for path in (*LISTS, f"/chat/messages/{world.chat_id}", f"/user/{person.id}")]
+        return [answer.json() for answer in answers]
+
+    before = [await view(world.owner), await world.owner.inbox(), await world.party.inbox()]
+    names = {
+        "user_id": world.owner.id,
+        "chat_id": world.chat_id,
+        "session_id": world.session_id,
+        "username": world.owner.username,
+    }
+    for name, row in MATRIX.items():
+        method, path = name.split()
+        for actor, status in zip(ACTORS, row.statuses, strict=True):
+            if actor != "owner" and status >= 400:
+                response = await world.ask(actor, method, path.format(**names), row.body(world))
+                assert response.status_code >= 400, (name, actor)
+    assert [await view(world.owner), await world.owner.inbox(), await world.party.inbox()] == before
+
+
+async def test_a_block_hides_both_ways_in_every_list(api: Api) -> None:
+    """No list, search or page of either shows the other: not the id, not the name."""
+    world = await World(api).make()
+    for reader, hidden in ((world.owner, world.blocked), (world.blocked, world.owner)):
+        for path in LISTS:
+            answer = await reader.get(path)
+            assert answer.status_code == 200, (path, answer.text)
+            if path != "/api/users/blocked":
+                assert f'"{hidden.username}"' not in answer.text, path
+    assert (await world.blocked.get("/api/users/blocked")).json() == []
