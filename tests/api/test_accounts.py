@@ -212,16 +212,15 @@ async def test_unknown_and_wrong_look_alike(api: Api) -> None:
 
 
 async def test_signing_in_needs_a_name_and_a_password(api: Api) -> None:
-    """What is missing is 400."""
-    name = {"username": "anna"}
-    for body in (
+    """What is missing is 400; a blank name is nobody's."""
+    bodies = [
         {},
-        name,
-        {"password": PASSWORD},
-        {"username": " ", "password": PASSWORD},
-        {"username": 1, "password": PASSWORD},
-    ):
+        {"username": "anna"},
+        *[{name: value, "password": PASSWORD} for name in ("username", "email") for value in (None, 1)],
+    ]
+    for body in [*bodies, {"password": PASSWORD}]:
         assert (await api.http.post("/login", json=body)).status_code == 400, body
+    assert [(await login(api, name)).status_code for name in ("", " ")] == [401, 401]
 
 
 async def test_imported_people_sign_in_and_get_a_stronger_hash(api: Api) -> None:

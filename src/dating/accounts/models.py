@@ -12,10 +12,13 @@ REFRESH_TOKEN = "Jx0m2lQ9v3kQdJ6W1T8s8A.5o5mJtJ0m6oVnq0Qb6x3l0m1p8pJr1Q2h3s4t5u6
 EMAIL = r'^\s*[^\s@"(),:;<>\[\]\\\x00-\x1f\x7f]{1,64}@(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.)+[^\W_]{2,63}\s*$'
 NAME = r"^\s*[\w.-]{3,50}\s*$"
 
-# The pattern of a name is only documented: the rule itself answers with a sentence of its own.
-Username = Annotated[str, Meta(max_length=1000, examples=["Мария_93"], extra_json_schema={"extra": {"pattern": NAME}})]
+# What stands in `extra_json_schema` is only documented: the rules themselves answer with sentences of their own.
+Username = Annotated[str, Meta(max_length=1000, examples=["Мария_93"], extra_json_schema={"pattern": NAME})]
 Email = Annotated[str, Meta(max_length=254, pattern=EMAIL, examples=["maria@example.org"])]
-NewPassword = Annotated[str, Meta(min_length=8, max_length=256, examples=["correct horse battery"])]
+NOT_ONE_CHARACTER = {"not": {"pattern": r"^(.)\1*$"}}
+NewPassword = Annotated[
+    str, Meta(min_length=8, max_length=256, examples=["correct horse battery"], extra_json_schema=NOT_ONE_CHARACTER)
+]
 Password = Annotated[str, Meta(min_length=1, max_length=256, examples=["correct horse battery"])]
 DeviceId = Annotated[str, Meta(min_length=1, max_length=200, examples=["8c1d7d0e-phone"])]
 Code = Annotated[str, Meta(pattern=r"^[0-9]{6}$", examples=["402917"])]
@@ -83,7 +86,7 @@ class PasswordChange(msgspec.Struct, frozen=True, kw_only=True):
     """The password until now and the one from now on."""
 
     old_password: Password
-    new_password: Annotated[str, Meta(min_length=8, max_length=256, examples=["battery staple horse"])]
+    new_password: NewPassword
 
 
 class Farewell(msgspec.Struct, frozen=True):

@@ -46,6 +46,7 @@ def provide_agent(scope: Scope) -> str:
     return "Unknown device"
 
 
+NAMED = {"anyOf": [{"required": [name], "properties": {name: {"type": "string"}}} for name in ("username", "email")]}
 AGENT: dict[str, Any] = {"agent": Provide(provide_agent, sync_to_thread=False)}
 
 
@@ -79,7 +80,7 @@ async def register(
     description="By `username` or `email`. An unknown name and a wrong password are answered alike. Signing in again with "
     "the same `device_id` ends the session that the device had.",
     tags=["Accounts"],
-    opt={"access": "public", "limit": "login"},
+    opt={"access": "public", "limit": "login", "body": NAMED},
     dependencies=AGENT,
 )
 async def login(

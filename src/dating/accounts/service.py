@@ -163,9 +163,9 @@ async def login(
     db: Database, settings: Settings, passwords: Passwords, throttle: Throttle, form: Login, address: str, agent: str
 ) -> SignedIn:
     """Sign in by name or address. Raises NameMissing, WrongCredentials, Banned, EmailNotVerified, RateLimited or Busy."""
-    given = fold(form.username or form.email or "")
-    if not given:
+    if form.username is None and form.email is None:
         raise NameMissing
+    given = fold(form.username or form.email or "")
     device = name_device(form.device_id, agent)
     await throttle.take("login", f"{given} {address}")
     account = await db.read(queries.find_login, given, device.hash)

@@ -163,7 +163,10 @@ def complete(method: str, handler: HTTPRouteHandler, operation: dict[str, Any], 
         parameter.setdefault("example", exemplify(parameter["schema"], {}))
     if body := body_of(handler):
         needed = not handler.parsed_fn_signature.parameters["data"].has_default
-        operation["requestBody"] = {"required": needed, "content": {JSON: catalog.describe(body)}}
+        content = catalog.describe(body)
+        if more := handler.opt.get("body"):  # what a struct cannot say, such as that one of two fields must be there
+            content["schema"] = {"allOf": [content["schema"], more]}
+        operation["requestBody"] = {"required": needed, "content": {JSON: content}}
     answers = {str(handler.status_code): describe_answer(handler, operation, catalog)}
     if handler.status_code == 201 and takes_key(handler):
         said = operation["responses"].get("200", {"description": "A repeat of an earlier request: its first answer."})
