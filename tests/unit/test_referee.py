@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from dating.replay.referee import Faults, Frame, Judge, Log, Reading, Sent
+from dating.replay.referee import Fault, Faults, Frame, Judge, Log, Reading, Sent
 
 ME, OTHER, CHAT = 1, 2, 42
 HELLO = Sent(id=10, chat_id=CHAT, sender=ME, content="Привет 👋", client_id="a")
@@ -20,7 +20,7 @@ ECHO = Frame("read_chat", chat_id=CHAT, user_id=ME)
 WHOLE = [MATCH, SYSTEM, MINE, DELIVERED, SEEN, THEIRS, ECHO]
 
 
-def judge(frames: list[Frame]) -> dict[str, int]:
+def judge(frames: list[Frame]) -> dict[Fault, int]:
     """What the judge finds when these frames come with the numbers 1, 2, 3 …"""
     faults = Faults()
     log = Log(faults)
@@ -30,7 +30,7 @@ def judge(frames: list[Frame]) -> dict[str, int]:
     return dict(faults.counts)
 
 
-def take(numbers: list[int], reconnect_before: int) -> tuple[dict[str, int], list[int], int]:
+def take(numbers: list[int], reconnect_before: int) -> tuple[dict[Fault, int], list[int], int]:
     """Faults, what was applied, and the harmless repeats, when events with these numbers come."""
     faults = Faults()
     log = Log(faults)
@@ -72,7 +72,7 @@ def test_event_under_two_numbers_is_repeated(twice: Frame) -> None:
         ([MATCH, DELIVERED, MINE, SEEN, THEIRS], "disordered"),
     ],
 )
-def test_each_fault_has_its_name(story: list[Frame], kind: str) -> None:
+def test_each_fault_has_its_name(story: list[Frame], kind: Fault) -> None:
     """A stranger's news, altered content, and news before its cause are told apart."""
     assert judge(story).get(kind, 0) >= 1
 
@@ -87,7 +87,7 @@ def test_each_fault_has_its_name(story: list[Frame], kind: str) -> None:
     ],
 )
 def test_numbers_recognize_repeats(
-    numbers: list[int], reconnect_before: int, found: tuple[dict[str, int], list[int], int]
+    numbers: list[int], reconnect_before: int, found: tuple[dict[Fault, int], list[int], int]
 ) -> None:
     """A repeat after a resume is harmless, one on a live connection is not, and neither is applied."""
     assert take(numbers, reconnect_before) == found

@@ -10,10 +10,10 @@ from typing import Any
 
 import msgspec
 from rich.console import Console
-from tests.kit import Process, Server, free_port
 
 from dating.replay import run
 from dating.replay.data import INTERESTS, age, load, profile
+from tests.kit import Process, Server, free_port
 
 MEN, WOMEN = range(1, 7), range(11, 17)
 
@@ -76,7 +76,7 @@ async def test_kill_in_the_middle_is_survived(tmp_path: Path) -> None:
     mutual = make_evening(tmp_path)
     process = await Process(DATABASE_PATH=str(tmp_path / "dating.db"), DATING_ENV="development").start()
     try:
-        evening = asyncio.create_task(replay(tmp_path, process.url, messages=60, concurrency=4))
+        evening = asyncio.create_task(replay(tmp_path, process.url, messages=40, concurrency=4))
         kills = 0
         while kills < 3 and not evening.done():
             await asyncio.sleep(0.7)
@@ -114,9 +114,8 @@ async def test_unreadable_data_is_said(tmp_path: Path) -> None:
 def test_profiles_follow_the_table(tmp_path: Path) -> None:
     """Gender, age and interests are the table's; an unknown age is 25, on every day of a leap year too."""
     make_evening(tmp_path)
-    people = {person.iid: person for person in load(tmp_path).people}
-    for day in ("2026-11-20", "2028-02-29", "2028-03-01", "2027-01-01"):
-        today = msgspec.convert(day, type=date)
-        assert age(profile(people[11], today).birthday, today) == 25
-        assert age(profile(people[3], today).birthday, today) == 21
-    assert (profile(people[11], today).gender, profile(people[3], today).interested_in) == ("female", "female")
+    woman, man = (next(person for person in load(tmp_path).people if person.iid == iid) for iid in (11, 3))
+    for day in (date(2026, 11, 20), date(2028, 2, 29), date(2028, 3, 1), date(2027, 1, 1)):
+        assert age(profile(woman, day).birthday, day) == 25
+        assert age(profile(man, day).birthday, day) == 21
+        assert (profile(woman, day).gender, profile(man, day).interested_in) == ("female", "female")

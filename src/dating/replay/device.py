@@ -48,6 +48,7 @@ class Device:
         self.connections = self.resumes = 0
         self.online = asyncio.Event()
         self.away = 0.0
+        self.trouble = ""
         self._pace = Pace()
         self._waiting: dict[Key, asyncio.Future[None]] = {}
         self._socket: ClientConnection | None = None
@@ -130,8 +131,8 @@ class Device:
                 await self._connect()
             except (Refused, msgspec.DecodeError) as error:
                 self.faults.add("wrong", f"The socket of {self.account.username} failed: {error}")
-            except (WebSocketException, OSError, TimeoutError):
-                pass  # a lost connection is what the next round is for
+            except (WebSocketException, OSError, TimeoutError) as error:
+                self.trouble = repr(error)
             self._socket = None
             self.online.clear()
             pause = 0.05 if self.connections > before else min(2.0, pause * 2)

@@ -140,6 +140,7 @@ class Stage:
         try:
             await asyncio.wait_for(device.online.wait(), self.patience)
         except TimeoutError:
+            self.faults.add("wrong", f"The socket of {device.account.username} did not open: {device.trouble}.")
             self._lose_patience()
 
     async def _swipe_all(self) -> None:
