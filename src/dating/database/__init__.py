@@ -8,7 +8,7 @@ That form is what makes both databases cheap and safe behind one service code:
 * SQLite: the function is driven on the database's own thread. One thread hop carries a whole batch of functions, each in a
   savepoint, with one commit (and one fsync) for all of them: group commit. A function that fails rolls back alone.
 * PostgreSQL: the function is awaited on a pooled connection, and run again when the server reports a serialization failure or a
-  deadlock. Reads use connections that plan for the given parameters, because generic plans ruin the discovery query.
+  deadlock.
 
 SQL is one text for both, with `:name` parameters; rows become msgspec structs. Nothing here knows a table.
 """

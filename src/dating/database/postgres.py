@@ -73,7 +73,7 @@ class PostgresTransaction(Transaction):
 
 
 class PostgresDatabase(Database):
-    """A pool for writes and one for reads; the reads plan each query for its own parameters."""
+    """A pool for writes and one for reads."""
 
     dialect = "postgres"
 
@@ -144,7 +144,7 @@ class PostgresDatabase(Database):
     async def open(self) -> None:
         try:
             self._writes = await self._pool({})
-            self._reads = await self._pool({"plan_cache_mode": "force_custom_plan", "default_transaction_read_only": "on"})
+            self._reads = await self._pool({"default_transaction_read_only": "on"})
         except connection_errors() as error:
             await self.close()
             raise DatabaseAway(f"PostgreSQL does not answer at DATABASE_URL: {error}.") from error

@@ -30,7 +30,7 @@ q.discoverable AND q.user_id <> :me AND q.recency >= :since
                OR CASE WHEN q.user_id < :me THEN s.low_action ELSE s.high_action END = 'dislike'
                OR (:without_likers AND CASE WHEN q.user_id < :me THEN s.low_action ELSE s.high_action END IS NOT NULL))
     )
-    AND NOT EXISTS (SELECT 1 FROM hidden h WHERE h.viewer_id = :me AND h.other_id = q.user_id)
+    AND q.user_id NOT IN (SELECT h.other_id FROM hidden h WHERE h.viewer_id = :me)
     AND EXISTS (SELECT 1 FROM people n WHERE n.id = q.user_id)
 """
 
@@ -60,8 +60,14 @@ FIRST = ("q.user_id > :user_id", "q.user_id")
 FIRST_NEAR = lanes_by("near_lane", *FIRST)
 FIRST_AREA = lanes_by("area_lane", *FIRST)
 FIRST_REGION = lanes_by("region_lane", *FIRST)
-FIRST_EARTH = lanes_by("gender", *FIRST)
-FIRST_BY: dict[Fineness, str] = {"near": FIRST_NEAR, "area": FIRST_AREA, "region": FIRST_REGION, "earth": FIRST_EARTH}
+FIRST_BY: dict[Fineness, str] = {"near": FIRST_NEAR, "area": FIRST_AREA, "region": FIRST_REGION}
+
+# Over the whole earth so many fit that the accounts in their own order soon give a page.
+FIRST_EARTH = f"""
+SELECT q.user_id FROM profiles q
+WHERE q.user_id > :user_id AND q.gender & :seeks <> 0 AND {FITS}
+ORDER BY q.user_id LIMIT :limit
+"""
 
 LIKERS_ABOVE = f"""
 SELECT l.high_id AS user_id, l.high_at AS liked_at FROM pairs l JOIN profiles q ON q.user_id = l.high_id
@@ -154,6 +160,11 @@ async def ask_lanes(
 def read_entries(text: str) -> list[Entry]:
     """The people of one lane."""
     return [Entry(*map(int, entry.split())) for entry in msgspec.json.decode(text, type=list[str])]
+
+
+async def first_on_earth(tx: Transaction, after_id: int, limit: int, rules: Parameters) -> list[int]:
+    """The first people by id who fit, wherever they live."""
+    return await tx.all(int, FIRST_EARTH, user_id=after_id, limit=limit, **rules)
 
 
 async def likers(tx: Transaction, after: Liker, limit: int, rules: Parameters) -> list[Liker]:

@@ -12,7 +12,6 @@ nothing that the cells do not. Pages go on after the last person seen, in every 
 import math
 from collections.abc import Awaitable, Callable
 from datetime import date
-from itertools import chain, repeat
 from typing import Annotated, Literal
 
 import msgspec
@@ -40,17 +39,17 @@ SHARED = 3  # interests named in a reason
 LANES_REACH_KM: list[tuple[Fineness, Level, float]] = [
     ("near", Level.NEAR, 4.0),
     ("area", Level.AREA, 60.0),
-    ("region", Level.REGION, 400.0),
+    ("region", Level.REGION, 800.0),
 ]
-# The growing rings of the nearest-first order.
-RINGS_KM: list[tuple[Fineness, Level | None, float]] = [
-    ("near", Level.NEAR, 4.0),
-    ("area", Level.AREA, 20.0),
-    ("area", Level.AREA, 80.0),
-    ("region", Level.REGION, 400.0),
-    ("earth", None, math.inf),
+# The growing rings of the nearest-first order, with the number of cells that is looked into at once.
+RINGS_KM: list[tuple[Fineness, Level | None, float, int]] = [
+    ("near", Level.NEAR, 4.0, 8),
+    ("area", Level.AREA, 20.0, 16),
+    ("area", Level.AREA, 80.0, 64),
+    ("region", Level.REGION, 400.0, 128),
+    ("region", Level.REGION, 1600.0, 256),
+    ("earth", None, math.inf, 1024),
 ]
-CELLS_AT_ONCE = (8, 32, 128, 512)
 
 
 class Search(msgspec.Struct, frozen=True, kw_only=True):
@@ -199,6 +198,8 @@ async def find_recent(tx: Transaction, hunt: Hunt, after: LastSeen | None) -> li
 async def find_numbered(tx: Transaction, hunt: Hunt, after_id: int) -> list[int]:
     """By id."""
     fineness, lanes = choose_lanes(hunt)
+    if fineness == "earth":
+        return await queries.first_on_earth(tx, after_id, hunt.count, hunt.rules)
     found = await queries.ask_lanes(tx, queries.FIRST_BY[fineness], lanes, Entry(0, after_id), hunt.count, hunt.rules)
     return sorted(entry.user_id for entries in found.values() for entry in entries)[: hunt.count]
 
@@ -262,26 +263,28 @@ async def find_by_rings(tx: Transaction, hunt: Hunt, origin: int, after: LastSee
     if after is not None and after.cell is not None:
         found = await find_in_cell(tx, hunt, after.cell, after)
         most = (measure(origin, after.cell), after.cell)
-    for fineness, level, ring_km in RINGS_KM:
+    for fineness, level, ring_km, at_once in RINGS_KM:
         radius = ring_km if hunt.radius_km is None else min(ring_km, hunt.radius_km)
         within = () if level is None else places.cover(origin, level, radius)
         least = places.cosine(radius)
-        if len(found) < hunt.count and most[0] >= least:
-            found += await find_in_ring(tx, shorten(hunt, found), origin, queries.Ring(fineness, within, most, least))
+        if most[0] >= least:
+            ring = queries.Ring(fineness, within, most, least)
+            found += await find_in_ring(tx, shorten(hunt, found), origin, ring, at_once)
             most = (least, 0)
+        if len(found) == hunt.count or radius == hunt.radius_km:
+            break
     return found
 
 
-async def find_in_ring(tx: Transaction, hunt: Hunt, origin: int, ring: queries.Ring) -> list[int]:
+async def find_in_ring(tx: Transaction, hunt: Hunt, origin: int, ring: queries.Ring, at_once: int) -> list[int]:
     """People in the cells of a ring, the nearest cell first, few cells at a time."""
     found: list[int] = []
-    for at_once in chain(CELLS_AT_ONCE, repeat(CELLS_AT_ONCE[-1])):
+    while True:
         cells = await queries.nearest_cells(tx, ring, at_once, hunt.rules)
         found += await find_in_cells(tx, shorten(hunt, found), cells)
         if len(found) == hunt.count or len(cells) < at_once:
-            break
+            return found
         ring = msgspec.structs.replace(ring, most=(measure(origin, cells[-1]), cells[-1]))
-    return found
 
 
 async def find_in_cells(tx: Transaction, hunt: Hunt, cells: list[int]) -> list[int]:
