@@ -21,6 +21,7 @@ from litestar.connection import ASGIConnection
 from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException, SerializationException, ValidationException
 from litestar.handlers import BaseRouteHandler
+from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from dating.accounts import service as accounts
@@ -172,7 +173,9 @@ class Gate:
             self._metrics.request(method, str(route), status, time.perf_counter() - started)
 
     def _complete(self, scope: Scope, message: Any, mark: str) -> int:
-        headers = list(message.get("headers", ()))
+        headers = [
+            (name, list_methods(scope, value) if name == b"allow" else value) for name, value in message.get("headers", ())
+        ]
         names = {name for name, _ in headers}
         headers += [*HEADERS, (b"x-request-id", mark.encode())]
         headers += [header for header in (NO_STORE, CLOSED_POLICY) if header[0] not in names]
@@ -208,6 +211,14 @@ class Gate:
             return any(ip_address(address) in proxy for proxy in self._proxies)
         except ValueError:
             return False
+
+
+def list_methods(scope: Scope, known: bytes) -> bytes:
+    """The methods that a path answers. Litestar leaves out HEAD, and for OPTIONS those of all handlers of the path but one."""
+    template = scope.get("path_template")
+    routes = [route for route in scope["litestar_app"].routes if isinstance(route, HTTPRoute) and route.path_format == template]
+    methods = {*known.decode().split(", "), *(method for route in routes for method in route.methods)}
+    return ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set()))).encode()
 
 
 async def admit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:

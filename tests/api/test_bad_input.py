@@ -372,19 +372,25 @@ def list_query_values(schema: dict[str, Any]) -> Iterator[tuple[str, bool]]:
     """Values for a query parameter, and whether they must be refused."""
     yield "%00", True
     yield "a%00b", True
-    yield "%FF%FE", schema.get("type") != "string"
-    yield "%ED%A0%80", schema.get("type") != "string"
+    kinds = {name for part in schema.get("oneOf", [schema]) for name in as_list(part.get("type"))}
+    yield "%FF%FE", "string" not in kinds or "enum" in schema
+    yield "%ED%A0%80", "string" not in kinds or "enum" in schema
     yield "x" * 5_000, True
     yield "", False
     yield "1&1", False
     yield "null", False
-    if schema.get("type") in ("integer", "number"):
+    if kinds & {"integer", "number"}:
         for value in ("abc", "1e400", "9" * 400, str(2**63), str(-(2**63)), "[]", "0x10", "NaN", "Infinity"):
             yield value, True
         if "minimum" in schema:
             yield str(int(schema["minimum"]) - 1), True
         if "maximum" in schema:
             yield str(int(schema["maximum"]) + 1), True
+
+
+def as_list(value: Any) -> list[Any]:
+    """JSON Schema's one or many, as many."""
+    return value if isinstance(value, list) else [value]
 
 
 # --- tokens

@@ -105,7 +105,7 @@ async def test_numbers_in_addresses_have_bounds(api: Api) -> None:
     for name, operation in list_operations(whole):
         for parameter in list_parameters(operation):
             schema = parameter["schema"]
-            kinds = {part.get("type") for part in schema.get("anyOf", [schema])}
+            kinds = list_kinds(schema)
             if kinds & {"integer", "number"}:
                 bounded = {"minimum", "exclusiveMinimum"} & set(schema) and {"maximum", "exclusiveMaximum"} & set(schema)
             elif "string" in kinds:
@@ -115,6 +115,12 @@ async def test_numbers_in_addresses_have_bounds(api: Api) -> None:
             if not bounded:
                 loose.append((name, parameter["name"]))
     assert loose == []
+
+
+def list_kinds(schema: dict[str, Any]) -> set[str]:
+    """The types that a parameter may have."""
+    types = [part.get("type", "any") for part in schema.get("oneOf", [schema])]
+    return {name for one in types for name in (one if isinstance(one, list) else [one])}
 
 
 async def test_texts_in_bodies_have_a_greatest_length(api: Api) -> None:

@@ -101,12 +101,17 @@ async def test_head_is_get_without_the_body(server: Server, path: str) -> None:
 
 async def test_methods_are_told(server: Server) -> None:
     """OPTIONS and a refused method name the methods that the path answers."""
-    options = await server.http.options("/swipe")
-    assert options.status_code == 204
-    assert set(options.headers["allow"].split(", ")) == {"OPTIONS", "POST"}
-    refused = await server.http.get("/swipe")
-    assert_problem(refused, 405, "method_not_allowed")
-    assert set(refused.headers["allow"].split(", ")) == {"OPTIONS", "POST"}
+    for path, methods in {
+        "/swipe": {"OPTIONS", "POST"},
+        "/me": {"OPTIONS", "GET", "HEAD", "PUT", "PATCH", "DELETE"},
+        "/api/chats/7": {"OPTIONS", "GET", "HEAD"},
+    }.items():
+        options = await server.http.options(path)
+        assert options.status_code == 204
+        assert set(options.headers["allow"].split(", ")) == methods
+        refused = await server.http.request("TRACE", path)
+        assert_problem(refused, 405, "method_not_allowed")
+        assert set(refused.headers["allow"].split(", ")) == methods
 
 
 async def test_a_refused_token_says_so(api: Api) -> None:

@@ -176,16 +176,10 @@ def complete(method: str, handler: HTTPRouteHandler, operation: dict[str, Any], 
 
 
 def tighten(parameter: dict[str, Any]) -> dict[str, Any]:
-    """The schema of a parameter as it travels: an id in a path has the bounds of the gate, and nothing is null."""
-    schema = dict(parameter["schema"])
+    """The schema of a parameter; an id in a path has the bounds that the gate enforces."""
+    schema: dict[str, Any] = parameter["schema"]
     if parameter["in"] == "path" and schema.get("type") == "integer":
         return schema | {"minimum": 1, "exclusiveMaximum": 2**53, "examples": [42]}
-    [kind, *others] = [part for part in schema.pop("oneOf", [{}]) if part.get("type") != "null"]
-    schema |= kind if not others else {"anyOf": [kind, *others]}
-    if isinstance(schema.get("type"), list):
-        [schema["type"]] = [name for name in schema["type"] if name != "null"]
-    if "enum" in schema:
-        schema["enum"] = [value for value in schema["enum"] if value is not None]
     return schema
 
 
