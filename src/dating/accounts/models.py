@@ -9,11 +9,13 @@ from dating.profiles.models import Me, ProfileFields
 
 ACCESS_TOKEN = "eyJhbGciOiJIUzI1NiIsImtpZCI6IjZmMWMiLCJ0eXAiOiJKV1QifQ.eyJzdWIiOiI3In0.c2lnbmF0dXJl"  # noqa: S105  # a sample
 REFRESH_TOKEN = "Jx0m2lQ9v3kQdJ6W1T8s8A.5o5mJtJ0m6oVnq0Qb6x3l0m1p8pJr1Q2h3s4t5u6v7w"  # noqa: S105  # a sample
-EMAIL = r'^\s*[^\s@"(),:;<>\[\]\\\x00-\x1f\x7f]{1,64}@(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.)+[^\W_]{2,63}\s*$'
-NAME = r"^\s*[\w.-]{3,50}\s*$"
+EMAIL = r'^[ \t\r\n]*[^\s\x00-\x20\x7f-\xa0@"(),:;<>\[\]\\]{1,64}@(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.)+[^\W_]{2,63}[ \t\r\n]*$'
+NAME = r"[\w.-]{3,50}"
 
 # What stands in `extra_json_schema` is only documented: the rules themselves answer with sentences of their own.
-Username = Annotated[str, Meta(max_length=1000, examples=["Мария_93"], extra_json_schema={"pattern": NAME})]
+Username = Annotated[
+    str, Meta(max_length=1000, examples=["Мария_93"], extra_json_schema={"pattern": rf"^[ \t\r\n]*{NAME}[ \t\r\n]*$"})
+]
 Email = Annotated[str, Meta(max_length=254, pattern=EMAIL, examples=["maria@example.org"])]
 NOT_ONE_CHARACTER = {"not": {"pattern": r"^(.)\1*$"}}
 NewPassword = Annotated[
