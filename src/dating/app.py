@@ -7,7 +7,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from litestar import Litestar
 from litestar.config.cors import CORSConfig
@@ -15,6 +15,7 @@ from litestar.datastructures import State
 from litestar.di import Provide
 
 from dating.accounts import routes as accounts
+from dating.accounts import service as accounts_service
 from dating.accounts.mail import make_mailer
 from dating.accounts.passwords import Passwords
 from dating.chat import routes as chat
@@ -31,13 +32,15 @@ from dating.operations import handlers as operations
 from dating.operations import watch
 from dating.profiles import routes as profiles
 from dating.realtime import routes as realtime
-from dating.realtime.bus import LocalBus
+from dating.realtime.bus import Bus, LocalBus
 from dating.realtime.events import SendDelivered, SendTyping
 from dating.realtime.hub import Hub
+from dating.realtime.redis_tickets import RedisTickets
+from dating.redis_store import RedisStore
 from dating.safety import routes as safety
 from dating.settings import Settings
 from dating.throttle import Throttle
-from dating.tokens import Identity, LocalTickets
+from dating.tokens import Identity, LocalTickets, Tickets
 
 logger = logging.getLogger(__name__)
 
@@ -49,15 +52,15 @@ HANDLERS = [
     *chat.handlers,
     *safety.handlers,
     realtime.start_socket,
-    realtime.socket,
+    realtime.refuse_plain,
 ]
 
 
 def create_app(settings: Settings) -> Litestar:
     """A server that is not running yet."""
     db = connect(settings)
-    bus = LocalBus()
-    hub = Hub(settings, db, bus)
+    shared = share(settings, db)
+    hub = Hub(settings, db, shared.bus)
     doorkeeper = Doorkeeper(settings, db)
     metrics = Metrics()
 
@@ -69,8 +72,9 @@ def create_app(settings: Settings) -> Litestar:
             "settings": settings,
             "db": db,
             "hub": hub,
-            "tickets": LocalTickets(settings),
-            "throttle": Throttle(settings),
+            "tickets": shared.tickets,
+            "throttle": shared.throttle,
+            "store": shared.store,
             "metrics": metrics,
             "readiness": watch(db, hub, metrics),
             "passwords": Passwords(settings),
@@ -80,11 +84,11 @@ def create_app(settings: Settings) -> Litestar:
         deep_copy=False,
     )
 
-    def announce(notices: list[object]) -> None:
-        doorkeeper.forget(notices)
-        bus.publish(notices)
-
-    db.committed = announce
+    if settings.redis_url is not None:
+        state.readiness.want("redis", shared.bus.check)
+    db.committed = shared.bus.publish
+    hub.heard = doorkeeper.forget
+    hub.living = accounts_service.living
     hub.authenticate = doorkeeper.identify
     listen(hub, db)
     app = Litestar(
@@ -102,6 +106,25 @@ def create_app(settings: Settings) -> Litestar:
     )
     app.asgi_handler = Gate(app.asgi_handler, settings, doorkeeper, metrics)
     return app
+
+
+class Shared(NamedTuple):
+    """What one process keeps to itself, or several keep together."""
+
+    bus: Bus
+    tickets: Tickets
+    throttle: Throttle
+    store: RedisStore | None
+
+
+def share(settings: Settings, db: Database) -> Shared:
+    """In Redis where the settings name one, else in memory."""
+    if settings.redis_url is None:
+        return Shared(LocalBus(), LocalTickets(settings), Throttle(settings), None)
+    from dating.realtime.redis_bus import RedisBus
+
+    store = RedisStore(settings.redis_url)
+    return Shared(RedisBus(settings.redis_url), RedisTickets(settings, store, db), Throttle(settings, store), store)
 
 
 def listen(hub: Hub, db: Database) -> None:
