@@ -155,7 +155,7 @@ async def test_bad_bodies_change_nothing(api: Api) -> None:
     for operation in list_with_body(document(api.app)):
         optional = not operation.about["requestBody"]["required"]
         for name, body, headers, statuses in list_bodies(operation.example):
-            if optional and name in ("empty", "null"):
+            if optional and name == "empty":
                 continue
             response = await person.request(operation.method, operation.address(), content=body, headers=headers)
             if problem := judge(response, statuses):

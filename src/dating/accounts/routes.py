@@ -47,6 +47,7 @@ def provide_agent(scope: Scope) -> str:
 
 
 NAMED = {"anyOf": [{"required": [name], "properties": {name: {"type": "string"}}} for name in ("username", "email")]}
+THIS_SESSION = Logout()
 AGENT: dict[str, Any] = {"agent": Provide(provide_agent, sync_to_thread=False)}
 
 
@@ -117,9 +118,9 @@ async def refresh(data: JSONBody[Refresh], db: NamedDependency[Database], settin
     description="Ends this session, or with `all` every session of mine; their sockets close at once. The body may be left out.",
     tags=["Accounts"],
 )
-async def logout(me: NamedDependency[Identity], commit: NamedDependency[Commit], data: JSONBody[Logout | None] = None) -> Status:
+async def logout(me: NamedDependency[Identity], commit: NamedDependency[Commit], data: JSONBody[Logout] = THIS_SESSION) -> Status:
     """End this session or all of them."""
-    return await commit(sessions.logout, me.user_id, me.session_id, data is not None and data.all)
+    return await commit(sessions.logout, me.user_id, me.session_id, data.all)
 
 
 @get(
