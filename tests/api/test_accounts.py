@@ -602,6 +602,45 @@ async def test_a_deleted_person_is_gone(settings: Settings) -> None:
         assert "Your account was deleted" in [letter["Subject"] for letter in letters]
 
 
+async def dump(api: Api) -> dict[str, str]:
+    """Everything in the database, by table."""
+    db = api.app.state.db
+    columns = {
+        "sqlite": "SELECT m.name || '.' || c.name FROM sqlite_master m, pragma_table_info(m.name) c WHERE m.type = 'table'",
+        "postgres": "SELECT table_name || '.' || column_name FROM information_schema.columns WHERE table_schema = 'public'",
+    }
+
+    async def look(tx: Any) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for name in await tx.all(str, columns[db.dialect]):
+            table, column = name.split(".")
+            values = await tx.all(str, f"SELECT CAST({column} AS TEXT) FROM {table} WHERE {column} IS NOT NULL")
+            found[table] = found.get(table, "") + "\n".join(values)
+        return found
+
+    return dict(await db.read(look))
+
+
+async def test_nothing_of_a_deleted_person_is_in_the_database(api: Api) -> None:
+    """A marker in every text that one can give is nowhere afterwards; what others wrote stays, and inboxes stay dense."""
+    fields = {name: f"маркер {name}" for name in ("name", "bio", "location")}
+    anna = await api.person("маркер", email="маркер@example.org", device_id="маркер", interests=["маркер"], **fields)
+    berta, clara = await api.person("berta"), await api.person("clara")
+    for other in (berta, clara):
+        chat_id = await anna.match(other)
+        await anna.say(chat_id, 'маркер "user_id":2,"content": 🐈')
+        await other.say(chat_id, f"ответ {other.username}")
+    await clara.delete(f"/matches/{anna.id}")
+    before = await dump(api)
+    assert {table for table, text in before.items() if "маркер" in text} >= {"users", "profiles", "messages", "inbox"}
+    assert (await anna.delete("/me", json={"password": PASSWORD})).status_code == 200
+    assert {table for table, text in (await dump(api)).items() if "маркер" in text.casefold()} == set()
+    for other in (berta, clara):
+        events = await other.inbox()
+        assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
+        assert [event["content"] for event in events if event["type"] == "message" and event["user_id"] == anna.id] == [""]
+
+
 async def test_deleting_needs_the_password(api: Api) -> None:
     """Without a body, with a wrong type, or without a token nothing happens."""
     anna = await api.person("anna")

@@ -52,3 +52,8 @@ async def redeem_code(tx: Transaction, settings: Settings, purpose: Purpose, ema
         return None
     await queries.drop_code(tx, subject, purpose)
     return await queries.find_login(tx, email_key)
+
+
+async def request_code(tx: Transaction, settings: Settings, purpose: Purpose, email_key: str) -> tuple[Account | None, str]:
+    """A code, and who it is for: the same work whether or not there is somebody."""
+    return await queries.find_login(tx, email_key), await issue_code(tx, settings, purpose, email_key)

@@ -29,6 +29,10 @@ UPDATE users SET username = '', username_key = :tombstone, email = NULL, email_k
 WHERE id = :user_id AND deleted_at IS NULL
 """
 
+CORRESPONDENTS = """
+SELECT CASE WHEN low_id = :user_id THEN high_id ELSE low_id END FROM chats WHERE low_id = :user_id OR high_id = :user_id
+"""
+
 ROLE = """
 SELECT u.role FROM sessions s JOIN users u ON u.id = s.user_id
 WHERE s.id = :session_id AND s.user_id = :user_id AND s.expires_at > :now AND u.banned_at IS NULL AND u.deleted_at IS NULL
@@ -138,6 +142,11 @@ async def set_role(tx: Transaction, user_id: int, role: str) -> None:
 async def bury_user(tx: Transaction, user_id: int) -> bool:
     """Leave only the id of an account; False when it was deleted already. No name begins with #, so the key is free."""
     return await tx.run(BURY_USER, user_id=user_id, tombstone=f"#{user_id}", now=tx.now) == 1
+
+
+async def list_correspondents(tx: Transaction, user_id: int) -> list[int]:
+    """Everybody who has or had a chat with the person."""
+    return await tx.all(int, CORRESPONDENTS, user_id=user_id)
 
 
 async def find_role(tx: Transaction, user_id: int, session_id: int) -> str | None:

@@ -15,7 +15,7 @@ import msgspec
 
 from dating import idempotency
 from dating.accounts import mail, queries
-from dating.accounts.codes import CODE_MINUTES, BadCode, issue_code, redeem_code, seal_address
+from dating.accounts.codes import CODE_MINUTES, BadCode, issue_code, redeem_code, request_code, seal_address
 from dating.accounts.mail import Postbox
 from dating.accounts.models import (
     Account,
@@ -25,7 +25,6 @@ from dating.accounts.models import (
     Opened,
     Pair,
     PasswordChange,
-    Purpose,
     Registration,
     Reset,
     SignedIn,
@@ -236,11 +235,6 @@ async def sweep(tx: Transaction) -> None:
 # --- codes ------------------------------------------------------------------------------------------------------------------
 
 
-async def request_code(tx: Transaction, settings: Settings, purpose: Purpose, email_key: str) -> tuple[Account | None, str]:
-    """A code, and who it is for: the same work whether or not there is somebody."""
-    return await queries.find_login(tx, email_key), await issue_code(tx, settings, purpose, email_key)
-
-
 async def resend_verification(db: Database, settings: Settings, postbox: Postbox, throttle: Throttle, email: str) -> Done:
     """Mail a new code to an address that waits for verification; the answer is the same for every address. Raises RateLimited."""
     await throttle.take("code", f"mail {fold(email)}")
@@ -363,6 +357,7 @@ async def erase(tx: Transaction, settings: Settings, account: Account) -> None:
     if not await queries.bury_user(tx, user_id):
         raise InvalidToken
     await end_others(tx, user_id)
+    await inbox.silence(tx, user_id, await queries.list_correspondents(tx, user_id))
     await matching.erase(tx, user_id)
     await chat.erase(tx, user_id)
     await profiles.erase(tx, user_id)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from dating.database import Transaction
-from dating.realtime.events import Event
+from dating.realtime.events import Event, Message
 
 ADVANCE = """
 INSERT INTO inbox_heads (user_id, seq)
@@ -37,6 +37,11 @@ SELECT user_id, seq FROM inbox_heads
 WHERE user_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:people AS TEXT)))
 """
 TRIM = "DELETE FROM inbox WHERE created_at < :before AND user_id BETWEEN :first AND :last"
+SAID_BY = """
+SELECT user_id, seq, event FROM inbox
+WHERE user_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:people AS TEXT))) AND event LIKE :message
+"""
+REPLACE = "UPDATE inbox SET event = :event WHERE user_id = :user_id AND seq = :seq"
 ERASE = "DELETE FROM inbox WHERE user_id = :user_id"
 ERASE_HEAD = "DELETE FROM inbox_heads WHERE user_id = :user_id"
 LAST_PERSON = "SELECT COALESCE(MAX(user_id), 0) FROM inbox_heads"
@@ -92,6 +97,14 @@ class Entry(msgspec.Struct, frozen=True):
     event: str
 
 
+class Said(msgspec.Struct, frozen=True):
+    """A message of somebody in somebody's inbox."""
+
+    user_id: int
+    seq: int
+    event: str
+
+
 class Position(msgspec.Struct, frozen=True):
     """Where an inbox stands: its top number (0: nothing yet) and the oldest one kept (None: none kept)."""
 
@@ -123,7 +136,7 @@ async def _record(tx: Transaction, events: Mapping[int, bytes]) -> None:
 
 
 async def hold(tx: Transaction, people: Iterable[int]) -> None:
-    """Let nobody tell these people anything until this transaction ends: what it changes comes before whatever they are told next."""
+    """Let nobody tell these people anything until this transaction ends: what it changes comes before what they are told next."""
     await tx.run(HOLD, people=msgspec.json.encode(sorted(people)).decode())
 
 
@@ -169,6 +182,17 @@ async def erase(tx: Transaction, user_id: int) -> None:
     """Drop the whole inbox of a person who is being deleted."""
     await tx.run(ERASE, user_id=user_id)
     await tx.run(ERASE_HEAD, user_id=user_id)
+
+
+async def silence(tx: Transaction, author_id: int, people: Iterable[int]) -> None:
+    """Take the words of a person who is being deleted out of these people's inboxes; the numbers and their order stay."""
+    opening = f'{{"type":"message",%"user_id":{author_id},"content":%'
+    said = await tx.all(Said, SAID_BY, people=msgspec.json.encode(list(people)).decode(), message=opening)
+    rows = []
+    for entry in said:
+        event = msgspec.structs.replace(msgspec.json.decode(entry.event, type=Message), content="")
+        rows.append({"event": msgspec.json.encode(event).decode(), "user_id": entry.user_id, "seq": entry.seq})
+    await tx.many(REPLACE, rows)
 
 
 async def keep_epoch(tx: Transaction) -> str:
