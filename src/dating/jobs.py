@@ -12,7 +12,7 @@ from dating.clock import DAY
 from dating.database import Database
 from dating.errors import Refusal
 from dating.profiles import service as profiles
-from dating.realtime import inbox
+from dating.realtime import inbox, redis_tickets
 from dating.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -67,6 +67,7 @@ class Jobs:
         now = self._db.clock()
         await self._trim_inboxes(now - self._settings.inbox_days * DAY)
         await self._db.write(idempotency.forget, now - ANSWERS_KEPT)
+        await self._db.write(redis_tickets.forget)
         await self._db.write(accounts.sweep)
 
     async def _trim_inboxes(self, before: int) -> None:

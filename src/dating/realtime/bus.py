@@ -36,6 +36,9 @@ class Bus(Protocol):
     async def online(self, people: list[int]) -> set[int]:
         """Which of the people have a socket on any process, as far as can be known now."""
 
+    async def check(self) -> None:
+        """Raises a refusal while hints do not go round."""
+
 
 class LocalBus:
     """One process: whatever is published is delivered at once."""
@@ -64,3 +67,6 @@ class LocalBus:
 
     async def online(self, people: list[int]) -> set[int]:
         return self._here.intersection(people)
+
+    async def check(self) -> None:
+        """There is nothing that could fail."""
