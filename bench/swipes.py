@@ -15,7 +15,7 @@ ROUNDS = 2
 
 
 async def swipe_everybody(subject: lab.Subject, people: list[dict[str, Any]]) -> dict[str, Any]:
-    """Everybody likes the next eighty people in a circle and is liked by the eighty before: matches only at the distance both reach."""
+    """Everybody likes the next eighty people in a circle, and the nearest twenty like back."""
     work = ((one, people[(index + step) % len(people)]) for step in range(1, 81) for index, one in enumerate(people))
     mutual = ((people[(index + step) % len(people)], one) for step in range(1, 21) for index, one in enumerate(people))
     turns = itertools.chain(work, mutual)

@@ -350,14 +350,18 @@ class Process:
         assert self._process is not None
         return self._process.pid
 
-    async def start(self) -> Self:
-        """Start and wait until it answers."""
+    def _spawn(self) -> subprocess.Popen[bytes]:
         environment = {**os.environ, **self.environment, "PORT": str(self.port), "DATING_ARGON2_MEMORY_KIB": "64"}
         command = [sys.executable, "-m", "dating", "serve"]
         self._process = subprocess.Popen(command, env=environment, preexec_fn=die_with_parent, stdout=subprocess.DEVNULL)
+        return self._process
+
+    async def start(self) -> Self:
+        """Start and wait until it answers."""
+        process = self._spawn()
         async with httpx.AsyncClient() as http:
             for _ in range(600):
-                assert self._process.poll() is None, "the server has ended"
+                assert process.poll() is None, "the server has ended"
                 with contextlib.suppress(httpx.TransportError):
                     if (await http.get(f"{self.url}/readyz")).status_code == 200:
                         return self

@@ -1,6 +1,6 @@
 """Brings a database to the schema of this code: migrations/*.sql, once each, in order of their names, on either database.
 
-A file is `NNNN_name.sql` for both databases, or `NNNN_name.sqlite.sql` / `NNNN_name.postgres.sql` where they must differ. Forward only:
+A file is `NNNN_name.sql` for both databases, or `NNNN_name.sqlite.sql` / `.postgres.sql` where they must differ. Forward only:
 each file runs in one transaction together with its row in the `migrations` table; a file that was changed after it had been
 applied is refused by its checksum. Several starters at once are safe: they queue on a lock, and each looks again first.
 

@@ -49,7 +49,7 @@ def refuse(refusal: Refusal) -> Event:
 
 
 class Bucket:
-    """A token bucket: `burst` at once, `rate` a second in the long run; `debt` counts what was too much since it was last full."""
+    """A token bucket: `burst` at once, `rate` a second in the long run; `debt` counts the excess since it was last full."""
 
     __slots__ = ("_burst", "_level", "_rate", "_stamp", "debt")
 
