@@ -256,6 +256,11 @@ class TextLines(logging.Formatter):
         return "".join(f"\n    {_clean(line)}" for line in text.split("\n"))
 
 
+def _is_no_refusal(record: logging.LogRecord) -> bool:
+    """uvicorn takes a socket that was refused with an HTTP answer for a mistake of the application, and would log each one."""
+    return record.msg != "ASGI callable returned without completing handshake."
+
+
 def configure_logs(settings: Settings) -> None:
     """Log to standard error in the settings' format and level; other people's libraries only their warnings.
 
@@ -268,3 +273,4 @@ def configure_logs(settings: Settings) -> None:
     logging.getLogger("dating").setLevel(settings.log_level.upper())
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("uvicorn.error").addFilter(_is_no_refusal)

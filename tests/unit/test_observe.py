@@ -274,3 +274,13 @@ def test_logs_go_where_the_settings_say(monkeypatch: pytest.MonkeyPatch) -> None
     logging.getLogger("asyncio").info("theirs")
     logging.getLogger("asyncio").warning("their warning")
     assert [json.loads(line)["message"] for line in stream.getvalue().splitlines()] == ["ours", "their warning"]
+
+
+def test_a_refused_socket_is_no_error() -> None:
+    """uvicorn's complaint about a socket that was refused with an HTTP answer stays out of the log; other errors do not."""
+    configure_logs(Settings())
+    log = logging.getLogger("uvicorn.error")
+    complaint = log.makeRecord(log.name, logging.ERROR, "", 0, "ASGI callable returned without completing handshake.", (), None)
+    other = log.makeRecord(log.name, logging.ERROR, "", 0, "Exception in ASGI application", (), None)
+    assert not log.filter(complaint)
+    assert log.filter(other)
