@@ -39,6 +39,7 @@ from dating.realtime.redis_tickets import RedisTickets
 from dating.redis_store import RedisStore
 from dating.safety import routes as safety
 from dating.settings import Settings
+from dating.shortcut import Shortcut
 from dating.throttle import Throttle
 from dating.tokens import Identity, LocalTickets, Tickets
 
@@ -104,7 +105,7 @@ def create_app(settings: Settings) -> Litestar:
         openapi_config=openapi(settings),
         logging_config=None,
     )
-    app.asgi_handler = Gate(app.asgi_handler, settings, doorkeeper, metrics)
+    app.asgi_handler = Gate(Shortcut(app), settings, doorkeeper, metrics)
     return app
 
 

@@ -3,9 +3,11 @@
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 
-from tests.kit import PASSWORD, Api, Person
+from dating.settings import Settings
+from tests.kit import PASSWORD, Api, Person, running
 
 
 async def history(person: Person, chat_id: int, **query: int) -> list[dict[str, Any]]:
@@ -65,6 +67,38 @@ async def test_both_paths_send(api: Api) -> None:
     chat = await anna.match(boris)
     answer = await anna.post("/api/messages", json={"chat_id": chat, "content": "x"})
     assert (answer.status_code, answer.json()["receiver_id"]) == (201, boris.id)
+
+
+@pytest.mark.parametrize("path", ["/messages/send", "/messages/send/"])
+async def test_the_short_way_and_the_long_one_agree(api: Api, path: str) -> None:
+    """A trailing slash leads past the shortcut, through the framework: the same answers, errors and headers."""
+    anna, boris = await api.people(2)
+    chat = await anna.match(boris)
+    body = {"chat_id": chat, "content": "x", "client_id": "a-1"}
+    statuses = []
+    for sent in (body, body, body | {"content": "y"}, body | {"content": ""}, body | {"chat_id": "1"}, {}):
+        answer = await anna.post(path, json=sent)
+        statuses.append(answer.status_code)
+        kind = "application/json" if answer.is_success else "application/problem+json"
+        assert answer.headers["content-type"].partition(";")[0] == kind
+        assert {"x-request-id", "cache-control", "x-content-type-options"} <= answer.headers.keys()
+        assert int(answer.headers["content-length"]) == len(answer.content)
+    assert statuses == [201, 200, 409, 400, 400, 400]
+    for content, media, status in ((b"", None, 400), (b"x", "text/plain", 415), (b"[" * 100, "application/json", 400)):
+        headers = {"content-type": media} if media else {}
+        assert (await anna.post(path, content=content, headers=headers)).status_code == status
+    assert (await anna.post(path, json=body | {"content": "x" * 70_000})).status_code == 413
+    assert (await api.http.post(path, json=body)).status_code == 401
+    assert (await anna.get(path)).status_code == 405
+
+
+async def test_pages_of_listed_origins_may_send(settings: Settings) -> None:
+    """The answer tells the browser so, on the busiest path too."""
+    async with running(msgspec.structs.replace(settings, cors_origins=("https://app.example",))) as api:
+        anna, boris = await api.people(2)
+        body = {"chat_id": await anna.match(boris), "content": "x"}
+        answer = await anna.post("/messages/send", json=body, headers={"Origin": "https://app.example"})
+        assert answer.headers["access-control-allow-origin"] == "https://app.example"
 
 
 async def test_the_receiver_is_never_trusted(api: Api) -> None:

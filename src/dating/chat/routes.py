@@ -35,7 +35,7 @@ WAS_THERE = {200: ResponseSpec(Chat, description="The chat was there already")}
     description="Into a chat of mine. A repeat by `client_id` (or `Idempotency-Key`) answers with the first message, status 200.",
     tags=TAGS,
     responses=SENT_BEFORE,
-    opt={"limit": "message", "key": True},
+    opt={"limit": "message", "key": True, "direct": True},
 )
 async def send(
     request: Request[Any, Any, Any], data: JSONBody[Draft], me: NamedDependency[Identity], db: NamedDependency[Database]

@@ -1,0 +1,1 @@
+"""What the servers are compared with: the same job done with other tools."""

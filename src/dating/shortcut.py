@@ -1,0 +1,75 @@
+"""The short way to the busiest handlers, past machinery that they do not use.
+
+Litestar resolves dependencies in a task group, converts what is of the right type already, and passes an answer through several
+layers: well spent on the many operations, but 110 µs more for each message than this. A handler with `opt={"direct": True}`
+is documented and routed by Litestar as any other, but its requests come by here: the same guard, the same strict body, the same
+function, the same errors. Such a handler takes `request`, `data`, `me` and `db`, and answers with a `Response`.
+"""
+
+from typing import Any
+
+import msgspec
+from litestar import Litestar, Response
+from litestar.handlers import HTTPRouteHandler
+from litestar.routes import HTTPRoute
+from litestar.types import HTTPResponseBodyEvent, HTTPResponseStartEvent, Receive, Scope, Send
+
+from dating.gate import JSONRequest, admit, answer_error
+
+
+class Shortcut:
+    """In place of an application's inner handler: serves the direct routes, and leaves the others to it."""
+
+    def __init__(self, app: Litestar) -> None:
+        self._app = app
+        self._inner = app.asgi_handler
+        self._handlers = {
+            (method, route.path): handler
+            for route in app.routes
+            if isinstance(route, HTTPRoute)
+            for method, (handler, _) in route.route_handler_map.items()
+            if handler.opt.get("direct")
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        handler = self._find(scope)
+        if handler is None:
+            await self._inner(scope, receive, send)
+            return
+        scope["route_handler"], scope["path_template"], scope["path_params"] = handler, scope["path"], {}
+        request = JSONRequest(scope, receive)
+        try:
+            response = await self._call(handler, request)
+        except Exception as error:
+            response = answer_error(request, error)
+        await transmit(response, send)
+
+    def _find(self, scope: Any) -> HTTPRouteHandler | None:
+        """The direct handler of a request, unless CORS has a say in it."""
+        handler = self._handlers.get((scope["method"], scope["path"]))
+        if handler is not None and self._app.cors_config and any(name == b"origin" for name, _ in scope["headers"]):
+            return None
+        return handler
+
+    async def _call(self, handler: HTTPRouteHandler, request: JSONRequest) -> Response[Any]:
+        await admit(request, handler)
+        data = await request.json()
+        response: Response[Any] = await handler.fn(
+            request=request, data=data, me=request.scope["state"]["identity"], db=self._app.state.db
+        )
+        return response
+
+
+async def transmit(response: Response[Any], send: Send) -> None:
+    """Send an answer in one piece: JSON, or the bytes that it holds."""
+    content = response.content
+    body = content if isinstance(content, bytes) else msgspec.json.encode(content)
+    media = (response.media_type or "application/json").encode()
+    headers = [(b"content-type", media), (b"content-length", b"%d" % len(body))]
+    headers += [(name.encode(), value.encode()) for name, value in response.headers.items()]
+    start: HTTPResponseStartEvent = {
+        "type": "http.response.start", "status": response.status_code or 200, "headers": headers,
+    }  # fmt: skip
+    end: HTTPResponseBodyEvent = {"type": "http.response.body", "body": body, "more_body": False}
+    await send(start)
+    await send(end)
