@@ -35,7 +35,9 @@ class Audit:
             await self._check_history(device, pair)
 
     async def settle(self, device: Device, patience: float) -> None:
-        """Waits for the top of the person's inbox, so that nothing comes after the count."""
+        """Waits for the last resume and for the top of the person's inbox, so that nothing comes after the count."""
+        if not await device.return_online(patience):
+            self.faults.add("wrong", f"The socket of {device.account.username} did not come back: {device.trouble}.")
         top = (await self.client.start(device.account)).seq
         if not await device.reach(top, patience) or device.log.applied > top:
             here = device.log.applied

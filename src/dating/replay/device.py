@@ -91,6 +91,12 @@ class Device:
         """Waits until everything up to `seq` has been applied."""
         return self.log.applied >= seq or await self.hear(("seq", seq), patience)
 
+    async def return_online(self, patience: float) -> bool:
+        """Waits until the socket is open, and resumed if it had been lost."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.online.wait(), patience)
+        return self.online.is_set()
+
     def drop(self, politely: bool, away: float) -> bool:
         """Loses the socket, with or without a goodbye, for `away` seconds; False when there is none."""
         if self._socket is None or not self.online.is_set():

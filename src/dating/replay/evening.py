@@ -94,7 +94,7 @@ class Stage:
             for device in devices:
                 await sockets.enter_async_context(device)
             await self._each("Connecting", devices, self._greet)
-            self._require(sum(device.online.is_set() for device in devices))
+            self._require(sum(device.connections > 0 for device in devices))
             await self._swipe_all()
             await self._talk_all()
             self.audit = Audit(self.client, self.pairs, self.faults)
@@ -137,9 +137,7 @@ class Stage:
 
     async def _greet(self, device: Device) -> None:
         """Nothing may happen before everybody listens."""
-        try:
-            await asyncio.wait_for(device.online.wait(), self.patience)
-        except TimeoutError:
+        if not await device.return_online(self.patience):
             self.faults.add("wrong", f"The socket of {device.account.username} did not open: {device.trouble}.")
             self._lose_patience()
 
