@@ -171,9 +171,9 @@ def test_no_token_opens_nothing_of_a_person() -> None:
 async def test_access(api: Api, actor: str) -> None:
     """Each operation answers this actor with the status of the table; refusals are problems."""
     surprises = []
+    world = await World(api).make()
     for name, row in MATRIX.items():
         method, path = name.split()
-        world = await World(api).make()
         names = {
             "user_id": world.owner.id,
             "username": world.owner.username,
@@ -186,6 +186,8 @@ async def test_access(api: Api, actor: str) -> None:
             surprises.append(f"{name}: {response.status_code} instead of {expected}: {response.text[:150]}")
         elif response.status_code >= 400:
             assert response.headers["content-type"] == "application/problem+json", name
+        if method != "GET" and response.status_code < 400:
+            world = await World(api).make()  # the next operation finds everything as it was
     assert surprises == []
 
 
