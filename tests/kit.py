@@ -336,8 +336,9 @@ async def serving(settings: Settings) -> AsyncIterator[Server]:
 class Process:
     """`dating serve` as a process of its own, which may be killed and started again on the same port and database."""
 
-    def __init__(self, **environment: str) -> None:
+    def __init__(self, *words: str, **environment: str) -> None:
         self.port = free_port()
+        self.words = words
         self.environment = environment
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -352,7 +353,7 @@ class Process:
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         environment = {**os.environ, **self.environment, "PORT": str(self.port), "DATING_ARGON2_MEMORY_KIB": "64"}
-        command = [sys.executable, "-m", "dating", "serve"]
+        command = [sys.executable, "-m", "dating", "serve", *self.words]
         self._process = subprocess.Popen(command, env=environment, preexec_fn=die_with_parent, stdout=subprocess.DEVNULL)
         return self._process
 

@@ -1,9 +1,14 @@
 """Fixtures: one PostgreSQL database and one Valkey, and several hubs or servers on them."""
 
+import contextlib
+import copy
 from collections.abc import AsyncIterator, Iterator
+from typing import cast
 
+import httpx
 import msgspec
 import pytest
+from litestar import Litestar
 
 from dating.database import Database, connect
 from dating.realtime.hub import Hub
@@ -11,7 +16,7 @@ from dating.realtime.redis_bus import RedisBus
 from dating.settings import Settings
 from tests.api.test_hub import Room
 from tests.cluster.valkey import Valkey
-from tests.kit import CHEAP, Postgres, names
+from tests.kit import CHEAP, Person, Postgres, Process, Server, names
 
 
 @pytest.fixture
@@ -64,3 +69,50 @@ async def seats(settings: Settings) -> AsyncIterator[tuple[Seat, Seat]]:
     yield here, there
     await here.close()
     await there.close()
+
+
+class Remote(Server):
+    """A server in another process, asked over the network."""
+
+    def __init__(self, process: Process, http: httpx.AsyncClient) -> None:
+        super().__init__(cast(Litestar, None), http, process.port)
+        self.process = process
+
+    def take(self, person: Person) -> Person:
+        """The same person with the same session, asking this server."""
+        other = copy.copy(person)
+        other.api = self
+        return other
+
+
+@contextlib.asynccontextmanager
+async def remote(process: Process) -> AsyncIterator[Remote]:
+    """A client of a process."""
+    async with httpx.AsyncClient(base_url=process.url, timeout=30) as http:
+        yield Remote(process, http)
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The variables that make a process one of the cluster of these settings."""
+    assert settings.database_url is not None
+    assert settings.redis_url is not None
+    return {
+        "DATABASE_URL": settings.database_url,
+        "REDIS_URL": settings.redis_url,
+        "JWT_SECRET": settings.jwt_secret,
+        "DATING_RATE_LIMITS": "0",
+        "DATING_DRAIN_SECONDS": "0",
+        "DATING_POSTGRES_POOL": "4",
+        "DATING_TOPS_SECONDS": "3600",
+    }
+
+
+@pytest.fixture
+async def pair(settings: Settings) -> AsyncIterator[tuple[Remote, Remote]]:
+    """Two `dating serve` of their own on one database and one Valkey."""
+    first = await Process(**environment(settings)).start()
+    second = await Process(**environment(settings)).start()
+    async with remote(first) as here, remote(second) as there:
+        yield here, there
+    for process in (first, second):
+        process.kill()

@@ -8,7 +8,7 @@ import asyncio
 import ssl
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import hiredis
@@ -81,9 +81,8 @@ class Wire(asyncio.Protocol):
     # --- called by the loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        transport.set_write_buffer_limits(high=CONGESTED)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's are none by descent
+        self._transport.set_write_buffer_limits(high=CONGESTED)
 
     def data_received(self, data: bytes) -> None:
         self._reader.feed(data)
