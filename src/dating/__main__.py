@@ -89,15 +89,32 @@ def main() -> None:
 @main.command()
 @click.option("--host", metavar="ADDRESS", help="Listen on this address instead of HOST.")
 @click.option("--port", type=int, metavar="NUMBER", help="Listen on this port instead of PORT; 0 takes a free one.")
-def serve(host: str | None, port: int | None) -> None:
+@click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Server processes on the one port.")
+def serve(host: str | None, port: int | None, workers: int) -> None:
     """Start the server; brings the schema of the database up to date first.
 
-    SIGTERM and Ctrl-C send the connected people away gently; a second one stops at once.
+    SIGTERM and Ctrl-C send the connected people away gently; a second one stops at once. Several workers need PostgreSQL and
+    Redis; one that dies is replaced, and SIGHUP replaces them all without a gap.
     """
     settings = read_settings(host=host, port=port)
-    from dating.serve import serve as run
+    if workers > 1:
+        from dating.workers import serve_many
 
-    run(settings)
+        serve_many(settings, workers)
+    else:
+        from dating.serve import serve as run
+
+        run(settings)
+
+
+@main.command(hidden=True)
+@click.argument("listener", type=int)
+@click.argument("control", type=int)
+def worker(listener: int, control: int) -> None:
+    """Be one of the processes that `serve --workers` starts, on descriptors inherited from it."""
+    from dating.workers import serve_shared
+
+    serve_shared(read_settings(), listener, control)
 
 
 @main.command()

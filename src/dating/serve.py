@@ -21,9 +21,10 @@ from dating.app import create_app
 from dating.database import connect
 from dating.migrate import migrate
 from dating.observe import configure_logs
+from dating.redis_store import check_redis
 from dating.settings import Settings, SettingsError, find_oddities
 
-__all__ = ["listen", "serve"]
+__all__ = ["Server", "listen", "prepare", "serve"]
 
 log = logging.getLogger(__name__)
 
@@ -37,18 +38,22 @@ GARBAGE_THRESHOLDS = (10_000, 20, 100)
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT.
 
-    Raises SettingsError when the address cannot be had, DatabaseAway and SchemaError when the database cannot.
+    Raises SettingsError when the address cannot be had, DatabaseAway and SchemaError when the database cannot,
+    RedisAway when a Redis is named and does not answer.
     """
     configure_logs(settings)
     for oddity in find_oddities(settings):
         log.warning("%s", oddity)
     listener = listen(settings)
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(prepare(settings))
+        if settings.redis_url is not None:
+            runner.run(check_redis(settings.redis_url))
         runner.run(Server(create_app(settings), settings).serve([listener]))
 
 
-def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
+def loop_factory() -> type[asyncio.AbstractEventLoop] | None:
+    """The fastest event loop there is here; None for asyncio's own."""
     try:
         from uvloop import Loop
     except ImportError:  # Windows
@@ -81,6 +86,15 @@ def listen(settings: Settings) -> socket.socket:
     return listener
 
 
+def say_where(settings: Settings, listener: socket.socket, *details: str) -> None:
+    """The one line that tells people, and programs that wait for it, where the server listens."""
+    host, port = listener.getsockname()[:2]
+    name = f"[{host}]" if ":" in host else host
+    where = "PostgreSQL" if settings.database_url else f"SQLite in {settings.database_path}"
+    about = ", ".join((settings.env, where, *details))
+    print(f"dating {__version__} listens on http://{name}:{port} ({about})", flush=True)
+
+
 class Server(uvicorn.Server):
     """uvicorn's server with the drain before its shutdown."""
 
@@ -96,10 +110,11 @@ class Server(uvicorn.Server):
         gc.freeze()
         gc.set_threshold(*GARBAGE_THRESHOLDS)
         for listener in sockets or []:
-            host, port = listener.getsockname()[:2]
-            name = f"[{host}]" if ":" in host else host
-            where = "PostgreSQL" if self.settings.database_url else f"SQLite in {self.settings.database_path}"
-            print(f"dating {__version__} listens on http://{name}:{port} ({self.settings.env}, {where})", flush=True)
+            self.announce(listener)
+
+    def announce(self, listener: socket.socket) -> None:
+        """Say that it listens."""
+        say_where(self.settings, listener)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """The first signal begins the shutdown; the second ends the process. Nothing is raised again at the end."""
