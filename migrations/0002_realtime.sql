@@ -8,6 +8,7 @@ CREATE TABLE inbox_heads (
 CREATE TABLE inbox (
     user_id BIGINT NOT NULL,
     seq BIGINT NOT NULL,
+    actor_id BIGINT, -- whose deed the event is: it is not told while they are hidden from the reader
     event TEXT NOT NULL,
     created_at BIGINT NOT NULL,
     PRIMARY KEY (user_id, seq)

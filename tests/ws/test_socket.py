@@ -261,3 +261,34 @@ async def test_mutated_frames_harm_nothing(server: Server) -> None:
         for number in range(20):
             await anna.say(chat, str(number))
         assert [(await healthy.wait("message"))["content"] for _ in range(20)] == [str(number) for number in range(20)]
+
+
+async def test_a_resume_after_a_block_tells_nothing(server: Server) -> None:
+    """What was told before a block does not come back by a resume after it: numbers stay dense, names and words are gone."""
+    anna, boris = await server.people(2)
+    chat = await anna.match(boris)
+    await boris.say(chat, "do you remember me?")
+    await anna.post(f"/api/users/{boris.id}/block")
+    for person in (anna, boris):
+        async with server.socket(person, "&since=0") as socket:
+            frames = [await socket.next()]
+            while frames[-1]["type"] != "resumed":
+                frames.append(await socket.next())
+            assert [frame["seq"] for frame in frames[:-1]] == [1, 2]
+            assert frames[0] == {"type": "hidden", "seq": 1}
+            assert "do you remember me?" not in str(frames) or person is boris
+    await anna.delete(f"/api/users/{boris.id}/block")
+    async with server.socket(anna, "&since=0") as socket:
+        assert (await socket.next())["type"] == "match"
+        assert (await socket.next())["content"] == "do you remember me?"
+
+
+async def test_endless_nonsense_is_closed(server: Server) -> None:
+    """A client that goes on sending frames without sense is closed with 4400, after an error for each."""
+    anna = await server.person()
+    async with server.socket(anna) as socket:
+        for _ in range(41):
+            await socket.connection.send("nonsense")
+            assert (await socket.next())["code"] == "bad_frame"
+            await asyncio.sleep(0.02)
+        assert await socket.closed() == 4400

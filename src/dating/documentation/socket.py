@@ -10,7 +10,16 @@ from dating.realtime.events import Event, Frame
 from dating.realtime.protocol import Close
 
 REFERENCE = "#/components/schemas/{name}"
-DURABLE = (events.Message, events.Delivered, events.ReadChat, events.ReadMessages, events.Match, events.Chat, events.Unmatch)
+DURABLE = (
+    events.Message,
+    events.Delivered,
+    events.ReadChat,
+    events.ReadMessages,
+    events.Match,
+    events.Chat,
+    events.Unmatch,
+    events.Hidden,
+)
 """What goes through the inbox and therefore carries `seq`."""
 
 EXAMPLES: list[Event | Frame] = [
@@ -21,6 +30,7 @@ EXAMPLES: list[Event | Frame] = [
     events.Match("It's a match with user 7!", 42, 7),
     events.Chat(42, 7),
     events.Unmatch(42, 7),
+    events.Hidden(),
     events.Typing(42, 5),
     events.Hello("9f2c1e5ab0d4c377", "x3Jv1QpZ", 118, 25.0, 900),
     events.Resumed(start=118, to=131),

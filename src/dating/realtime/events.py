@@ -77,6 +77,10 @@ class Unmatch(Event, frozen=True, tag="unmatch"):
     user_id: int
 
 
+class Hidden(Event, frozen=True, tag="hidden"):
+    """An event about somebody who has been hidden from me by a block since: only its number is left."""
+
+
 # --- ephemeral --------------------------------------------------------------------------------------------------------------
 
 

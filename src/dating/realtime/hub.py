@@ -28,14 +28,14 @@ from dating.realtime import inbox
 from dating.realtime.bus import Bus
 from dating.realtime.events import Ack, Drain, Event, Hello, Inbound, Ping, Pong, Refresh, Resumed, Resync, SendTyping
 from dating.realtime.inbox import Missed, Passing, Revoked, Told, number
-from dating.realtime.protocol import Bucket, Close, decode, encode, refuse
+from dating.realtime.protocol import BadFrame, Bucket, Close, decode, encode, refuse
 from dating.settings import Settings
 from dating.tokens import Identity
 
 logger = logging.getLogger(__name__)
 
 PAGE = 100  # inbox rows read at once for a session that is behind
-FORGIVEN = 40  # frames over the limit before a flooding socket is closed
+FORGIVEN = 40  # frames over the limit, or without sense, before a socket is closed
 CROWD = 2000  # people whose tops one query compares
 SPACING = 0.2  # seconds between two comparisons, however often hints are missed
 QUEUE = 64  # inbound frames that wait while earlier ones are worked on
@@ -83,6 +83,7 @@ class Session:
         "greeting",
         "identity",
         "last",
+        "nonsense",
         "progress",
         "reading",
         "resuming",
@@ -99,6 +100,7 @@ class Session:
         self.top = 0
         self.acked = 0
         self.unsent = 0
+        self.nonsense = 0
         self.progress = 0.0
         self.greeting = True
         self.closed = False
@@ -376,8 +378,11 @@ class Hub:
             self._accept(session, decode(data))
         except Refusal as refusal:
             self._say(session, refuse(refusal))
+            session.nonsense += isinstance(refusal, BadFrame)
             if session.bucket.debt > FORGIVEN:
                 self._end(session, Close.FLOOD)
+            elif session.nonsense > FORGIVEN:
+                self._end(session, Close.MALFORMED)
 
     def _accept(self, session: Session, frame: Inbound) -> None:
         match frame:

@@ -26,8 +26,17 @@ INSERT INTO inbox_heads (user_id, seq)
 SELECT CAST(value AS BIGINT), 0 FROM json_each(CAST(:people AS TEXT)) WHERE TRUE ORDER BY 1
 ON CONFLICT (user_id) DO UPDATE SET seq = inbox_heads.seq
 """
-APPEND = "INSERT INTO inbox (user_id, seq, event, created_at) VALUES (:user_id, :seq, :event, :now)"
-SINCE = "SELECT seq, event FROM inbox WHERE user_id = :user_id AND seq > :after ORDER BY seq LIMIT :limit"
+APPEND = """
+INSERT INTO inbox (user_id, seq, actor_id, event, created_at)
+VALUES (:user_id, :seq, CAST(:actor_id AS BIGINT), :event, :now)
+"""
+SINCE = """
+SELECT i.seq, CASE
+    WHEN EXISTS (SELECT 1 FROM hidden WHERE viewer_id = i.user_id AND other_id = i.actor_id) THEN '{"type":"hidden"}'
+    ELSE i.event
+END AS event
+FROM inbox AS i WHERE i.user_id = :user_id AND i.seq > :after ORDER BY i.seq LIMIT :limit
+"""
 POSITION = """
 SELECT COALESCE((SELECT seq FROM inbox_heads WHERE user_id = :user_id), 0) AS top,
        (SELECT MIN(seq) FROM inbox WHERE user_id = :user_id) AS oldest
@@ -39,7 +48,8 @@ WHERE user_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:people AS TE
 TRIM = "DELETE FROM inbox WHERE created_at < :before AND user_id BETWEEN :first AND :last"
 SAID_BY = """
 SELECT user_id, seq, event FROM inbox
-WHERE user_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:people AS TEXT))) AND event LIKE :message
+WHERE user_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:people AS TEXT)))
+  AND actor_id = :author_id AND event LIKE '{"type":"message",%'
 """
 REPLACE = "UPDATE inbox SET event = :event WHERE user_id = :user_id AND seq = :seq"
 ERASE = "DELETE FROM inbox WHERE user_id = :user_id"
@@ -118,21 +128,24 @@ class Position(msgspec.Struct, frozen=True):
 
 async def tell(tx: Transaction, people: Iterable[int], event: Event) -> None:
     """Put the event into each person's inbox; their sockets hear it after the commit."""
-    await _record(tx, dict.fromkeys(people, msgspec.json.encode(event)))
+    await tell_each(tx, dict.fromkeys(people, event))
 
 
 async def tell_each(tx: Transaction, events: Mapping[int, Event]) -> None:
     """The same with an event of their own for each person."""
-    await _record(tx, {user_id: msgspec.json.encode(event) for user_id, event in events.items()})
-
-
-async def _record(tx: Transaction, events: Mapping[int, bytes]) -> None:
     if not events:
         return
+    encoded = {id(event): msgspec.json.encode(event) for event in events.values()}
     heads = await tx.all(Head, ADVANCE, people=msgspec.json.encode(sorted(events)).decode())
-    rows = [{"user_id": h.user_id, "seq": h.seq, "event": events[h.user_id].decode(), "now": tx.now} for h in heads]
-    await tx.many(APPEND, rows)
-    tx.notices += [Told(head.user_id, head.seq, events[head.user_id]) for head in heads]
+    told = [Told(head.user_id, head.seq, encoded[id(events[head.user_id])]) for head in heads]
+    await tx.many(APPEND, [describe_row(one, events[one.user_id], tx.now) for one in told])
+    tx.notices += told
+
+
+def describe_row(told: Told, event: Event, now: int) -> dict[str, object]:
+    """The inbox row of a notice."""
+    actor_id = getattr(event, "user_id", None)
+    return {"user_id": told.user_id, "seq": told.seq, "actor_id": actor_id, "event": told.event.decode(), "now": now}
 
 
 async def hold(tx: Transaction, people: Iterable[int]) -> None:
@@ -186,8 +199,7 @@ async def erase(tx: Transaction, user_id: int) -> None:
 
 async def silence(tx: Transaction, author_id: int, people: Iterable[int]) -> None:
     """Take the words of a person who is being deleted out of these people's inboxes; the numbers and their order stay."""
-    opening = f'{{"type":"message",%"user_id":{author_id},"content":%'
-    said = await tx.all(Said, SAID_BY, people=msgspec.json.encode(list(people)).decode(), message=opening)
+    said = await tx.all(Said, SAID_BY, people=msgspec.json.encode(list(people)).decode(), author_id=author_id)
     rows = []
     for entry in said:
         event = msgspec.structs.replace(msgspec.json.decode(entry.event, type=Message), content="")

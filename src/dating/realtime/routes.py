@@ -98,9 +98,7 @@ async def enter(scope: Scope, receive: Receive, send: Send) -> None:
     await serve(state.hub, session, connection, scope, receive, send)
 
 
-async def serve(
-    hub: Hub, session: Session, connection: "SocketConnection", scope: Any, receive: Receive, send: Send
-) -> None:
+async def serve(hub: Hub, session: Session, connection: "SocketConnection", scope: Any, receive: Receive, send: Send) -> None:
     """Read frames until the socket is gone. Never waits for anything but the next frame."""
     try:
         await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
