@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from dating.database import Transaction
 from tests.kit import PASSWORD, Api, Person
 
 
@@ -112,6 +113,22 @@ async def test_hidden_people_are_not_listed(api: Api) -> None:
     assert await ids(anna) == []
     await anna.delete(f"/api/users/{boris.id}/block")
     assert await ids(anna) == await ids(boris) == [first]
+
+
+async def test_the_banned_are_not_there(api: Api) -> None:
+    """A ban hides the chat from the other at once, and lets neither side write into it."""
+    anna, boris = await api.people(2)
+    chat = await anna.match(boris)
+
+    async def ban(tx: Transaction) -> None:
+        await tx.run("UPDATE users SET banned_at = :now WHERE id = :user_id", now=tx.now, user_id=boris.id)
+
+    await api.app.state.db.write(ban)
+    assert await ids(anna) == []
+    for person in (anna, boris):
+        assert (await person.post("/messages/send", json={"chat_id": chat, "content": "x"})).status_code == 404
+        assert (await person.get(f"/chat/messages/{chat}")).status_code == 404
+    assert await api.count("messages") == 1
 
 
 async def test_a_new_match_after_an_unmatch_opens_the_same_chat(api: Api) -> None:

@@ -171,3 +171,34 @@ class ChatRow(msgspec.Struct, frozen=True):
     role: str
     delivered_id: int
     read_id: int
+
+
+class LostMessage(msgspec.Struct, frozen=True):
+    """A message of mine in a chat that is not open to me any more; `created_at` in microseconds."""
+
+    id: int
+    content: str
+    client_id: str | None
+    created_at: int
+
+
+class Seat(msgspec.Struct, frozen=True):
+    """What a chat keeps about me, moments in microseconds; `chat_id` is None while the chat is not open to me."""
+
+    chat_id: int | None
+    role: str
+    read_id: int
+    read_count: int
+    delivered_id: int
+    muted: bool
+    archived: bool
+    pinned_at: int | None
+    joined_at: int
+    left_at: int | None
+
+
+class ReadMark(msgspec.Struct, frozen=True):
+    """A message that I have read before earlier ones; `chat_id` is None while the chat is not open to me."""
+
+    chat_id: int | None
+    message_id: int

@@ -2,7 +2,7 @@
 
 import json
 
-from dating.chat.models import ChatRow, MessageRow, Pair
+from dating.chat.models import ChatRow, LostMessage, MessageRow, Pair, ReadMark, Seat
 from dating.database import Transaction
 
 # A chat `c` is open to me: nobody has closed it, and the other person of a direct chat is there and not hidden from me.
@@ -282,15 +282,62 @@ async def deliver(tx: Transaction, me: int, chat_id: int, message_id: int) -> bo
     return await tx.run(DELIVER, me=me, chat_id=chat_id, message_id=message_id) == 1
 
 
+# --- a person's own archive ---------------------------------------------------------------------------------------------------
+
+OPEN_CHATS = f"""
+SELECT c.id FROM members AS seat JOIN chats AS c ON c.id = seat.chat_id
+WHERE seat.user_id = :me AND seat.left_at IS NULL AND {OPEN}
+"""
+EXPORT_MESSAGES = f"{MESSAGES} WHERE m.chat_id IN ({OPEN_CHATS}) ORDER BY m.id"
+EXPORT_LOST = f"""
+SELECT m.id, m.content, m.client_id, m.created_at FROM members AS r JOIN messages AS m ON m.chat_id = r.chat_id
+WHERE r.user_id = :me AND r.left_at IS NULL AND m.sender_id = :me AND m.chat_id NOT IN ({OPEN_CHATS}) ORDER BY m.id
+"""
+EXPORT_SEATS = f"""
+SELECT CASE WHEN r.chat_id IN ({OPEN_CHATS}) THEN r.chat_id END AS chat_id, r.role, r.read_id, r.read_count, r.delivered_id,
+       r.muted, r.archived, r.pinned_at, r.joined_at, r.left_at
+FROM members AS r WHERE r.user_id = :me AND r.left_at IS NULL ORDER BY r.chat_id
+"""
+EXPORT_READS = f"""
+SELECT CASE WHEN r.chat_id IN ({OPEN_CHATS}) THEN r.chat_id END AS chat_id, e.message_id
+FROM members AS r JOIN reads AS e ON e.chat_id = r.chat_id AND e.user_id = r.user_id
+WHERE r.user_id = :me AND r.left_at IS NULL ORDER BY e.message_id
+"""
+
+
+async def open_messages(tx: Transaction, me: int) -> list[MessageRow]:
+    """Every message of the chats that are open to me, in the order of their ids."""
+    return await tx.all(MessageRow, EXPORT_MESSAGES, me=me)
+
+
+async def lost_messages(tx: Transaction, me: int) -> list[LostMessage]:
+    """What I wrote in my other chats."""
+    return await tx.all(LostMessage, EXPORT_LOST, me=me)
+
+
+async def seats(tx: Transaction, me: int) -> list[Seat]:
+    """What every chat of mine keeps about me."""
+    return await tx.all(Seat, EXPORT_SEATS, me=me)
+
+
+async def read_marks(tx: Transaction, me: int) -> list[ReadMark]:
+    """What I have read before earlier messages."""
+    return await tx.all(ReadMark, EXPORT_READS, me=me)
+
+
 # --- deletion of a person ---------------------------------------------------------------------------------------------------
 
+# The chats first, as in sending, so that whoever is at it there has finished.
 ERASE = [
-    f"DELETE FROM {table} WHERE {column} IN (SELECT id FROM chats WHERE low_id = :me OR high_id = :me)"
-    for table, column in (("reads", "chat_id"), ("messages", "chat_id"), ("members", "chat_id"), ("chats", "id"))
+    "UPDATE chats SET closed_at = :now WHERE low_id = :me OR high_id = :me",
+    *[
+        f"DELETE FROM {table} WHERE {column} IN (SELECT id FROM chats WHERE low_id = :me OR high_id = :me)"
+        for table, column in (("reads", "chat_id"), ("messages", "chat_id"), ("members", "chat_id"), ("chats", "id"))
+    ],
 ]
 
 
 async def erase(tx: Transaction, me: int) -> None:
     """Remove the person's direct chats: nobody can see them any more."""
     for statement in ERASE:
-        await tx.run(statement, me=me)
+        await tx.run(statement, me=me, now=tx.now)

@@ -172,6 +172,17 @@ async def erase(tx: Transaction, user_id: int) -> None:
     await queries.erase(tx, user_id)
 
 
+async def export(tx: Transaction, user_id: int) -> dict[str, Sequence[msgspec.Struct]]:
+    """The person's open chats as they are listed, with their messages; of all others what the person wrote and marked."""
+    return {
+        "chats": await list_chats(tx, user_id, BEYOND, 0, 0),
+        "messages": [show(row) for row in await queries.open_messages(tx, user_id)],
+        "messages_in_closed_chats": await queries.lost_messages(tx, user_id),
+        "chat_memberships": await queries.seats(tx, user_id),
+        "read_marks": await queries.read_marks(tx, user_id),
+    }
+
+
 async def start(tx: Transaction, me: int, kind: str, member_ids: list[int]) -> Opened:
     """The direct chat with somebody, made if need be; the other is told of a new one.
 
