@@ -355,3 +355,14 @@ async def test_pages_are_complete_while_others_send(api: Api) -> None:
     sent = [message["id"] for message in await sending]
     assert seen == sorted(sent)
     assert [event["id"] for event in await heard(anna)] == [event["id"] for event in await heard(boris)] == seen
+
+
+async def test_history_from_the_beginning(api: Api) -> None:
+    """after_id 0 begins with the oldest message, so that a client may page forward through the whole chat."""
+    anna, boris = await api.people(2)
+    chat = await anna.match(boris)
+    for number in range(5):
+        await anna.say(chat, str(number))
+    first = (await boris.get(f"/chat/messages/{chat}?after_id=0&limit=3")).json()
+    rest = (await boris.get(f"/chat/messages/{chat}?after_id={first[-1]['id']}&limit=3")).json()
+    assert [message["content"] for message in first + rest if message["kind"] == "text"] == ["0", "1", "2", "3", "4"]

@@ -24,6 +24,7 @@ from dating.tokens import Identity
 
 MessageLimit = Annotated[int, QueryParameter(ge=1, le=200, description="Most messages to answer.")]
 MessageId = Annotated[int | None, QueryParameter(ge=1, lt=2**53, description="The id of a message.")]
+AfterId = Annotated[int | None, QueryParameter(ge=0, lt=2**53, description="The id of a message.")]
 TAGS = ["Chats and messages"]
 SENT_BEFORE = {200: ResponseSpec(Message, description="This message was sent before; here is the first answer again")}
 WAS_THERE = {200: ResponseSpec(Chat, description="The chat was there already")}
@@ -93,7 +94,7 @@ async def list_messages(
     db: NamedDependency[Database],
     limit: MessageLimit = 50,
     before_id: MessageId = None,
-    after_id: MessageId = None,
+    after_id: AfterId = None,
 ) -> list[Message]:
     """A page of one of my chats."""
     return await db.read(service.list_messages, me.user_id, chat_id, limit, before_id, after_id)
