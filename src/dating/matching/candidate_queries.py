@@ -62,10 +62,9 @@ FIRST_AREA = lanes_by("area_lane", *FIRST)
 FIRST_REGION = lanes_by("region_lane", *FIRST)
 FIRST_BY: dict[Fineness, str] = {"near": FIRST_NEAR, "area": FIRST_AREA, "region": FIRST_REGION}
 
-# Over the whole earth so many fit that the accounts in their own order soon give a page.
-FIRST_EARTH = f"""
+FIRST_OF_ALL = f"""
 SELECT q.user_id FROM profiles q
-WHERE q.user_id > :user_id AND q.gender & :seeks <> 0 AND {FITS}
+WHERE q.user_id > :user_id AND q.user_id <= :until AND q.gender & :seeks <> 0 AND {FITS}
 ORDER BY q.user_id LIMIT :limit
 """
 
@@ -162,9 +161,9 @@ def read_entries(text: str) -> list[Entry]:
     return [Entry(*map(int, entry.split())) for entry in msgspec.json.decode(text, type=list[str])]
 
 
-async def first_on_earth(tx: Transaction, after_id: int, limit: int, rules: Parameters) -> list[int]:
-    """The first people by id who fit, wherever they live."""
-    return await tx.all(int, FIRST_EARTH, user_id=after_id, limit=limit, **rules)
+async def first_of_all(tx: Transaction, after_id: int, until_id: int, limit: int, rules: Parameters) -> list[int]:
+    """The first people by id who fit, found by looking at one account after the other up to `until_id`."""
+    return await tx.all(int, FIRST_OF_ALL, user_id=after_id, until=until_id, limit=limit, **rules)
 
 
 async def likers(tx: Transaction, after: Liker, limit: int, rules: Parameters) -> list[Liker]:

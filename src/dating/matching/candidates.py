@@ -32,6 +32,7 @@ Order = Literal["recommended", "distance", "recent", "id"]
 
 END = 2**62  # above every time, id and cell
 FARTHEST_OFF = (2.0, END)  # before every cell in the nearest-first order
+ACCOUNTS_AT_ONCE = 3000
 CLOSE_KM = 10
 SHARED = 3  # interests named in a reason
 
@@ -196,10 +197,12 @@ async def find_recent(tx: Transaction, hunt: Hunt, after: LastSeen | None) -> li
 
 
 async def find_numbered(tx: Transaction, hunt: Hunt, after_id: int) -> list[int]:
-    """By id."""
+    """By id. Where many fit, the next accounts soon give a page; where few do, the lanes are short and may be read whole."""
     fineness, lanes = choose_lanes(hunt)
-    if fineness == "earth":
-        return await queries.first_on_earth(tx, after_id, hunt.count, hunt.rules)
+    until = END if fineness == "earth" else after_id + ACCOUNTS_AT_ONCE
+    first = await queries.first_of_all(tx, after_id, until, hunt.count, hunt.rules)
+    if fineness == "earth" or len(first) == hunt.count:
+        return first
     found = await queries.ask_lanes(tx, queries.FIRST_BY[fineness], lanes, Entry(0, after_id), hunt.count, hunt.rules)
     return sorted(entry.user_id for entries in found.values() for entry in entries)[: hunt.count]
 

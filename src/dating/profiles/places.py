@@ -61,13 +61,12 @@ class Point(NamedTuple):
         )
 
 
-@lru_cache(100_000)
 def center(cell: int) -> Point:
     """The middle of a cell."""
     return Point(*h3.cell_to_latlng(cell))
 
 
-@lru_cache(100_000)
+@lru_cache(50_000)
 def vector(cell: int) -> Vector:
     """The middle of a cell as a unit vector."""
     return center(cell).vector
@@ -124,7 +123,7 @@ def edge_km(place: Vector, one: Vector, other: Vector) -> float:
     return separation(place, nearest)
 
 
-@lru_cache(10_000)
+@lru_cache(1000)
 def cover(cell: int, level: Level, radius_km: float) -> tuple[int, ...]:
     """The cells of a level that may hold a person's cell whose center is within the radius of this cell's center."""
     origin = vector(cell)
