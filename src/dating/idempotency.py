@@ -6,7 +6,7 @@ See draft-ietf-httpapi-idempotency-key-header.
 """
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Concatenate, ParamSpec, TypeVar, get_type_hints
 
 import msgspec
@@ -28,6 +28,7 @@ KEEP = "UPDATE answers SET answer = :answer WHERE user_id = :user_id AND key = :
 FIND = "SELECT fingerprint, answer FROM answers WHERE user_id = :user_id AND key = :key"
 FORGET = "DELETE FROM answers WHERE created_at < :before"
 ERASE = "DELETE FROM answers WHERE user_id = :user_id"
+EXPORT = "SELECT key, created_at FROM answers WHERE user_id = :user_id ORDER BY created_at, key"
 
 
 class BadKey(Malformed):
@@ -49,6 +50,13 @@ class Answer(msgspec.Struct, frozen=True):
 
     fingerprint: str
     answer: str
+
+
+class UsedKey(msgspec.Struct, frozen=True):
+    """A key whose answer is kept; `created_at` in microseconds."""
+
+    key: str
+    created_at: int
 
 
 class Commit:
@@ -120,3 +128,8 @@ async def forget(tx: Transaction, before: int) -> int:
 async def erase(tx: Transaction, user_id: int) -> None:
     """Drop the answers to a person who is being deleted."""
     await tx.run(ERASE, user_id=user_id)
+
+
+async def export(tx: Transaction, user_id: int) -> dict[str, Sequence[msgspec.Struct]]:
+    """The keys that the person has used lately. What was answered is of that moment, and may speak of people hidden since."""
+    return {"idempotency_keys": await tx.all(UsedKey, EXPORT, user_id=user_id)}

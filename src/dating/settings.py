@@ -138,6 +138,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     limit_search: Annotated[Limit, Meta(description="candidate pages of one person")] = "120/minute"
     limit_profile: Annotated[Limit, Meta(description="other people's profiles opened by one person")] = "2000/day"
     limit_location: Annotated[Limit, Meta(description="places one person may set")] = "20/hour"
+    limit_export: Annotated[Limit, Meta(description="archives of their data that one person may ask for")] = "5/hour"
     limit_socket: Annotated[Limit, Meta(description="socket tokens of one person")] = "60/minute"
 
     @property

@@ -100,6 +100,7 @@ MATRIX = {
     "DELETE /sessions/{session_id}": Row((401, 200, 404, 404, 404)),
     "DELETE /me": Row(signed_in(200), password),
     "GET /me": Row(signed_in(200)),
+    "GET /me/export": Row(signed_in(200)),
     "GET /api/users/me": Row(signed_in(200)),
     "PUT /me": CHANGE,
     "PATCH /me": CHANGE,

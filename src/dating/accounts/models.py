@@ -1,6 +1,6 @@
 """What comes in, what goes out and what a row is, for accounts and sessions."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -124,6 +124,15 @@ class SignedIn(msgspec.Struct, frozen=True, kw_only=True):
     access_expires: Annotated[str, Meta(examples=["2026-11-20T09:15:00.000Z"])] | UnsetType = UNSET
 
 
+Archive = Annotated[
+    bytes,
+    Meta(
+        examples=["PK\u0003\u0004…account.json…"],
+        extra_json_schema={"contentMediaType": "application/zip", "contentEncoding": "binary", "format": "binary"},
+    ),
+]
+
+
 class Status(msgspec.Struct, frozen=True):
     """It is done."""
 
@@ -220,3 +229,40 @@ class RefreshRow(msgspec.Struct, frozen=True):
     refresh: str
     previous: str | None
     rotated_at: int
+
+
+class OwnAccount(msgspec.Struct, frozen=True):
+    """My account for my archive, moments in microseconds; nothing secret."""
+
+    id: int
+    username: str
+    email: str | None
+    email_verified_at: int | None
+    role: Role
+    created_at: int
+
+
+class OwnSession(msgspec.Struct, frozen=True):
+    """A session of mine for my archive, moments in microseconds; nothing secret."""
+
+    id: int
+    name: str
+    created_at: int
+    used_at: int
+    expires_at: int
+
+
+class InboxRow(msgspec.Struct, frozen=True):
+    """What I was told, and when (microseconds); `event` is a JSON object."""
+
+    seq: int
+    created_at: int
+    event: str
+
+
+class InboxEntry(msgspec.Struct, frozen=True):
+    """The same for my archive; `event` is None where it is about somebody or a chat that I cannot see any more."""
+
+    seq: int
+    created_at: int
+    event: dict[str, Any] | None

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from dating.accounts.models import Account, Device, Purpose, RefreshRow, SessionRow
+from dating.accounts.models import Account, Device, InboxRow, OwnAccount, OwnSession, Purpose, RefreshRow, SessionRow
 from dating.database import Transaction
 
 INSERT_USER = """
@@ -80,6 +80,15 @@ RETURNING code
 DROP_CODE = "DELETE FROM codes WHERE subject = :subject AND purpose = :purpose"
 DROP_CODES = "DELETE FROM codes WHERE subject = :subject"
 DROP_EXPIRED_CODES = "DELETE FROM codes WHERE expires_at <= :now"
+
+EXPORT_ACCOUNT = "SELECT id, username, email, email_verified_at, role, created_at FROM users WHERE id = :user_id"
+EXPORT_SESSIONS = "SELECT id, name, created_at, used_at, expires_at FROM sessions WHERE user_id = :user_id ORDER BY id"
+EXPORT_INBOX = "SELECT seq, created_at, event FROM inbox WHERE user_id = :user_id ORDER BY seq"
+VISIBLE = """
+SELECT id FROM people
+WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
+  AND NOT EXISTS (SELECT 1 FROM hidden WHERE viewer_id = :user_id AND other_id = people.id)
+"""
 
 
 async def insert_user(
@@ -241,3 +250,23 @@ async def drop_codes(tx: Transaction, subject: str) -> None:
 async def drop_expired_codes(tx: Transaction) -> None:
     """Drop codes whose time is over."""
     await tx.run(DROP_EXPIRED_CODES, now=tx.now)
+
+
+async def own_account(tx: Transaction, user_id: int) -> list[OwnAccount]:
+    """The person's account without its secrets."""
+    return await tx.all(OwnAccount, EXPORT_ACCOUNT, user_id=user_id)
+
+
+async def own_sessions(tx: Transaction, user_id: int) -> list[OwnSession]:
+    """The person's sessions without their secrets, those that are over and not yet swept included."""
+    return await tx.all(OwnSession, EXPORT_SESSIONS, user_id=user_id)
+
+
+async def own_inbox(tx: Transaction, user_id: int) -> list[InboxRow]:
+    """Everything kept of what the person was told."""
+    return await tx.all(InboxRow, EXPORT_INBOX, user_id=user_id)
+
+
+async def keep_visible(tx: Transaction, user_id: int, ids: list[int]) -> list[int]:
+    """Those of the people whom the person may see."""
+    return await tx.all(int, VISIBLE, user_id=user_id, ids=msgspec.json.encode(ids).decode())

@@ -6,15 +6,16 @@ and a fast hash of a password must not exist anywhere.
 
 from typing import Any
 
-from litestar import delete, get, post
+from litestar import Response, delete, get, post
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, JSONBody
 from litestar.types import Scope
 
-from dating.accounts import service, sessions
+from dating.accounts import export, service, sessions
 from dating.accounts.mail import Postbox
 from dating.accounts.models import (
     AddressOnly,
+    Archive,
     Done,
     Farewell,
     Login,
@@ -265,6 +266,23 @@ async def delete_me(
     return await service.delete_account(db, settings, passwords, mailer, throttle, me, data.password)
 
 
+@get(
+    "/me/export",
+    media_type=export.MEDIA_TYPE,
+    summary="Everything the server holds on me",
+    description="A ZIP with a JSON file for each kind of thing, each a list: account, profile, sessions, my swipes, matches, "
+    "chats, messages, read marks, my blocks, inbox, Idempotency-Keys. Times are RFC 3339, UTC. Secrets (password, tokens, codes) "
+    "are not in it. Of others it holds what I may see at this moment, as the lists of matches and chats do: what is about "
+    "somebody whom I cannot see stands there as null.",
+    response_description="The archive.",
+    tags=["Accounts"],
+    opt={"limit": "export"},
+)
+async def export_me(me: NamedDependency[Identity], db: NamedDependency[Database]) -> Response[Archive]:
+    """Give me everything that is mine."""
+    return Response(await export.write_archive(db, me.user_id), media_type=export.MEDIA_TYPE, headers=export.HEADERS)
+
+
 handlers = [
     register,
     login,
@@ -278,4 +296,5 @@ handlers = [
     forgot_password,
     reset_password,
     delete_me,
+    export_me,
 ]

@@ -63,6 +63,23 @@ class MySwipe(msgspec.Struct, frozen=True):
     matched_at: int | None
 
 
+class OwnSwipe(msgspec.Struct, frozen=True):
+    """My side of a pair for my archive, in microseconds; `user_id` is None while I cannot see the person."""
+
+    user_id: int | None
+    action: str
+    acted_at: int
+    matched_at: int | None
+    unmatched_at: int | None
+
+
+class LikesUsed(msgspec.Struct, frozen=True):
+    """How many likes I spent on the latest day on which I spent any; `day` counts from 1970-01-01."""
+
+    day: int
+    used: int
+
+
 class MatchRow(msgspec.Struct, frozen=True):
     """A match from the database; `matched_at` in microseconds."""
 

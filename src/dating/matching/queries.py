@@ -5,7 +5,7 @@ two statements; what only reads goes through the view `swipes`, which has a row 
 """
 
 from dating.database import Transaction
-from dating.matching.models import Changed, MatchRow, MySwipe
+from dating.matching.models import Changed, LikesUsed, MatchRow, MySwipe, OwnSwipe
 
 
 def swiping(mine: str, theirs: str) -> str:
@@ -108,6 +108,14 @@ CLEAR_LOW = "UPDATE pairs SET low_action = NULL, low_at = NULL, matched_at = NUL
 CLEAR_HIGH = "UPDATE pairs SET high_action = NULL, high_at = NULL, matched_at = NULL, unmatched_at = NULL WHERE high_id = :me_id"
 ERASE_PAIRS = "DELETE FROM pairs WHERE low_id = :user_id OR high_id = :user_id"
 ERASE_LIKES = "DELETE FROM likes_used WHERE user_id = :user_id"
+EXPORT_SWIPES = """
+SELECT (
+    SELECT id FROM people WHERE id = s.other_id
+    AND NOT EXISTS (SELECT 1 FROM hidden WHERE viewer_id = :me_id AND hidden.other_id = s.other_id)
+) AS user_id, s.action, s.acted_at, s.matched_at, s.unmatched_at
+FROM swipes s WHERE s.user_id = :me_id AND s.action IS NOT NULL ORDER BY s.acted_at, s.other_id
+"""
+EXPORT_LIKES = "SELECT day, used FROM likes_used WHERE user_id = :me_id"
 SPEND_LIKE = """
 INSERT INTO likes_used (user_id, day, used) VALUES (:me_id, :day, 1)
 ON CONFLICT (user_id) DO UPDATE SET
@@ -180,6 +188,16 @@ async def clear(tx: Transaction, me_id: int) -> None:
     """Forget every swipe of mine, and that there were matches."""
     await tx.run(CLEAR_LOW, me_id=me_id)
     await tx.run(CLEAR_HIGH, me_id=me_id)
+
+
+async def own_swipes(tx: Transaction, me_id: int) -> list[OwnSwipe]:
+    """Every swipe of mine as it stands, the earliest first."""
+    return await tx.all(OwnSwipe, EXPORT_SWIPES, me_id=me_id)
+
+
+async def likes_used(tx: Transaction, me_id: int) -> list[LikesUsed]:
+    """How many likes I have spent."""
+    return await tx.all(LikesUsed, EXPORT_LIKES, me_id=me_id)
 
 
 async def erase(tx: Transaction, user_id: int) -> None:

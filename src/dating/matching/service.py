@@ -8,6 +8,8 @@ exactly one of them sees both: it makes the match, the chat and what both are to
 * Locks are taken in one order: the pair, the count of likes, the chat, the inboxes.
 """
 
+from collections.abc import Sequence
+
 import msgspec
 
 from dating.chat import service as chats
@@ -191,6 +193,15 @@ async def erase(tx: Transaction, user_id: int) -> None:
     for other_id, chat_id in await end_matches(tx, user_id):
         await inbox.tell(tx, [other_id], events.Unmatch(chat_id, user_id))
     await queries.erase(tx, user_id)
+
+
+async def export(tx: Transaction, user_id: int) -> dict[str, Sequence[msgspec.Struct]]:
+    """What the person did, and the matches as they are listed; never what others think who await an answer."""
+    return {
+        "swipes": await queries.own_swipes(tx, user_id),
+        "matches": await matches(tx, user_id, safety.END_OF_IDS, 0, None),
+        "likes_used": await queries.likes_used(tx, user_id),
+    }
 
 
 async def end_matches(tx: Transaction, me_id: int) -> list[tuple[int, int]]:

@@ -9,6 +9,10 @@ commits either before or after any transaction that tells one of them something.
 (On SQLite writers take turns anyway.)
 """
 
+from collections.abc import Sequence
+
+import msgspec
+
 from dating.clock import rfc3339
 from dating.database import Transaction
 from dating.errors import Malformed, NotFound
@@ -71,6 +75,11 @@ async def blocked(tx: Transaction, me_id: int, limit: int, offset: int, last_see
 async def erase(tx: Transaction, user_id: int) -> None:
     """Forget every block by and of a person whose account is being deleted."""
     await queries.erase(tx, user_id)
+
+
+async def export(tx: Transaction, user_id: int) -> dict[str, Sequence[msgspec.Struct]]:
+    """The person's own blocks. Who has blocked the person is nobody's business."""
+    return {"blocks": await blocked(tx, user_id, END_OF_IDS, 0, None)}
 
 
 async def _require_other(tx: Transaction, me_id: int, other_id: int) -> None:

@@ -1,0 +1,93 @@
+"""A person's own archive: everything that the server holds on them, as a ZIP of JSON files.
+
+Every feature says in its `export` what it holds, each kind a list. Secrets are in none of them, and of others there is no more
+than the person may see at this moment: rows are the person's own, and what names somebody or a chat that is hidden is null.
+"""
+
+import asyncio
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+from zipfile import ZIP_DEFLATED, ZipFile
+
+import msgspec
+
+from dating import idempotency
+from dating.accounts import queries
+from dating.accounts.models import InboxEntry
+from dating.chat import service as chat
+from dating.chat.models import Chat
+from dating.clock import DAY, rfc3339
+from dating.database import Database, Transaction
+from dating.matching import service as matching
+from dating.profiles import service as profiles
+from dating.safety import service as safety
+
+MEDIA_TYPE = "application/zip"
+HEADERS = {"content-disposition": 'attachment; filename="dating-export.zip"'}
+
+Kinds = dict[str, Sequence[msgspec.Struct]]
+
+
+async def write_archive(db: Database, user_id: int) -> bytes:
+    """The person's ZIP. Packed outside the loop and outside the database: an archive may be large."""
+    return await asyncio.to_thread(pack, await db.read(collect, user_id))
+
+
+async def collect(tx: Transaction, user_id: int) -> Kinds:
+    """Everything held on the person, by kind."""
+    chats = await chat.export(tx, user_id)
+    return {
+        "account": await queries.own_account(tx, user_id),
+        "profile": [await profiles.me(tx, user_id)],
+        "sessions": await queries.own_sessions(tx, user_id),
+        **await matching.export(tx, user_id),
+        **chats,
+        **await safety.export(tx, user_id),
+        "inbox": await read_inbox(tx, user_id, {one.id for one in chats["chats"] if isinstance(one, Chat)}),
+        **await idempotency.export(tx, user_id),
+    }
+
+
+async def read_inbox(tx: Transaction, user_id: int, open_chats: set[int]) -> list[InboxEntry]:
+    """What the person was told, without what is about people and chats that they cannot see any more."""
+    rows = await queries.own_inbox(tx, user_id)
+    events: list[dict[str, Any]] = [msgspec.json.decode(row.event) for row in rows]
+    people = {event["user_id"] for event in events if event.get("user_id") is not None}
+    visible = {None, user_id, *await queries.keep_visible(tx, user_id, sorted(people))}
+    return [
+        InboxEntry(row.seq, row.created_at, event if may_see(event, visible, open_chats) else None)
+        for row, event in zip(rows, events, strict=True)
+    ]
+
+
+def may_see(event: Mapping[str, Any], visible: set[int | None], open_chats: set[int]) -> bool:
+    """Whether the event is about nobody hidden and no closed chat. That a match has ended is told of a closed chat."""
+    return event.get("user_id") in visible and (
+        "chat_id" not in event or event["chat_id"] in open_chats or event["type"] == "unmatch"
+    )
+
+
+def pack(kinds: Kinds) -> bytes:
+    """The archive: `kind.json` for each kind."""
+    archive = io.BytesIO()
+    with ZipFile(archive, "w", ZIP_DEFLATED) as files:
+        for kind, records in kinds.items():
+            listed = msgspec.json.encode([spell(record) for record in records])
+            files.writestr(f"{kind}.json", msgspec.json.format(listed, indent=2))
+    return archive.getvalue()
+
+
+def spell(record: msgspec.Struct) -> dict[str, Any]:
+    """A record with its moments and days in words."""
+    fields = {name: getattr(record, name) for name in record.__struct_fields__}
+    return {name: spell_moment(name, value) for name, value in fields.items()}
+
+
+def spell_moment(name: str, value: Any) -> Any:
+    """Rows of the database have microseconds in `…_at` and a number in `day`; what is shown elsewhere has texts already."""
+    if not isinstance(value, int):
+        return value
+    if name == "day":
+        return rfc3339(value * DAY)[:10]
+    return rfc3339(value) if name.endswith("_at") else value
