@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from dating.documentation import document
 from dating.settings import Settings
 from tests.kit import PASSWORD, Api, Person, running
 
@@ -189,6 +190,10 @@ async def test_the_answer_is_a_download(api: Api) -> None:
     assert answer.headers["content-type"] == "application/zip"
     assert answer.headers["content-disposition"] == 'attachment; filename="dating-export.zip"'
     assert answer.headers["cache-control"] == "no-store"
+    said = document(api.app)["paths"]["/me/export"]["get"]["responses"]["200"]["content"]
+    assert list(said) == ["application/zip"]
+    assert said["application/zip"]["schema"]["format"] == "binary"
+    assert "contentEncoding" not in said["application/zip"]["schema"]
     assert (await api.http.get("/me/export")).status_code == 401
     await anna.post("/logout", json={})
     assert (await anna.get("/me/export")).status_code == 401

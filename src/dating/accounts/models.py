@@ -124,11 +124,12 @@ class SignedIn(msgspec.Struct, frozen=True, kw_only=True):
     access_expires: Annotated[str, Meta(examples=["2026-11-20T09:15:00.000Z"])] | UnsetType = UNSET
 
 
+# Any: of bytes msgspec says that they are base64, as they would be inside JSON.
 Archive = Annotated[
-    bytes,
+    Any,
     Meta(
         examples=["PK\u0003\u0004…account.json…"],
-        extra_json_schema={"contentMediaType": "application/zip", "contentEncoding": "binary", "format": "binary"},
+        extra_json_schema={"type": "string", "format": "binary", "contentMediaType": "application/zip"},
     ),
 ]
 
