@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from dating.clock import DAY, SECOND, rfc3339
+from dating.database import Transaction
 from dating.profiles import places
 from dating.profiles.places import Level, Point
 from dating.settings import Settings
@@ -154,7 +155,7 @@ NONSENSE: list[dict[str, Any]] = [
     {"bio": "я" * 501},
     {"location": "x" * 201},
     {"photo_url": "javascript:alert(1)"},
-    {"photo_url": "http://example.org/x.jpg"},
+    {"photo_url": "data:image/png;base64,AAAA"},
     {"photo_url": "//example.org/x.jpg"},
     {"photo_url": "https://example.org/" + "x" * 500},
     {"website": "ftp://example.org"},
@@ -346,6 +347,18 @@ async def test_blocked_people_do_not_exist_for_each_other(api: Api) -> None:
             answer = await viewer.get(path)
             assert (answer.status_code, answer.content) == (404, unknown.content)
         assert (await third.get(f"/user/{seen.id}")).status_code == 200
+
+
+async def test_banned_people_do_not_exist(api: Api) -> None:
+    """After a ban nobody sees the profile any more."""
+    one, other = await api.people(2)
+
+    async def ban(tx: Transaction) -> int:
+        return await tx.run("UPDATE users SET banned_at = :now WHERE id = :id", now=tx.now, id=other.id)
+
+    await api.app.state.db.write(ban)
+    assert (await one.get(f"/user/{other.id}")).status_code == 404
+    assert (await api.http.get(f"/api/users/username/{other.username}")).status_code == 404
 
 
 async def test_a_hidden_distance_is_null(api: Api) -> None:

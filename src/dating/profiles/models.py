@@ -12,7 +12,7 @@ Interest = Literal["male", "female", "nonbinary", "both", "everyone"]
 MessagesFrom = Literal["matches", "followed", "everyone"]
 
 DATE = r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])([Tt ].*)?$"
-PICTURE = r"^(https://[^\s/][^\s]*|/[^\s/][^\s]*)?$"
+PICTURE = r"^(https?://[^\s/][^\s]*|/[^\s/][^\s]*)?$"
 LINK = r"^(https?://[^\s/][^\s]*)?$"
 
 Name = Annotated[str, Meta(max_length=100, examples=["Мария"])]
