@@ -24,7 +24,8 @@ from dating.tokens import Identity
 
 MessageLimit = Annotated[int, QueryParameter(ge=1, le=200, description="Most messages to answer.")]
 MessageId = Annotated[int | None, QueryParameter(ge=1, lt=2**53, description="The id of a message.")]
-AfterId = Annotated[int | None, QueryParameter(ge=0, lt=2**53, description="The id of a message.")]
+# gt=-1 says what ge=0 says: Litestar drops a bound of 0 from the document of an optional number.
+AfterId = Annotated[int | None, QueryParameter(gt=-1, lt=2**53, description="The id of a message; 0: from the beginning.")]
 TAGS = ["Chats and messages"]
 SENT_BEFORE = {200: ResponseSpec(Message, description="This message was sent before; here is the first answer again")}
 WAS_THERE = {200: ResponseSpec(Chat, description="The chat was there already")}
