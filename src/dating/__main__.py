@@ -197,11 +197,10 @@ async def probe_database(settings: Settings) -> tuple[str, int]:
 
 
 async def probe_redis(url: str) -> tuple[str, int]:
-    """Whether Redis answers."""
-    from redis.asyncio import Redis
+    """Whether Redis answers and takes writes."""
+    from dating.redis.store import check_redis
 
-    async with Redis.from_url(url, socket_connect_timeout=2, socket_timeout=2) as redis:
-        await redis.ping()
+    await check_redis(url)
     return "answers", 0
 
 

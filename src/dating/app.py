@@ -36,7 +36,7 @@ from dating.realtime.bus import Bus, LocalBus
 from dating.realtime.events import SendDelivered, SendTyping
 from dating.realtime.hub import Hub
 from dating.realtime.redis_tickets import RedisTickets
-from dating.redis_store import RedisStore
+from dating.redis.store import RedisStore
 from dating.safety import routes as safety
 from dating.settings import Settings
 from dating.shortcut import Shortcut

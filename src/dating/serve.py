@@ -21,7 +21,7 @@ from dating.app import create_app
 from dating.database import connect
 from dating.migrate import migrate
 from dating.observe import configure_logs
-from dating.redis_store import check_redis
+from dating.redis.store import check_redis
 from dating.settings import Settings, SettingsError, find_oddities
 
 __all__ = ["Server", "listen", "prepare", "serve"]

@@ -18,7 +18,7 @@ import time
 from dating import __version__
 from dating.app import create_app
 from dating.observe import configure_logs
-from dating.redis_store import check_redis
+from dating.redis.store import check_redis
 from dating.serve import DRAIN_GRACE_SECONDS, FINISH_SECONDS, Server, listen, loop_factory, prepare, say_where
 from dating.settings import Settings, SettingsError, find_oddities
 

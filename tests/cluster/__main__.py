@@ -1,6 +1,6 @@
 """A whole cluster on this machine until Ctrl-C: PostgreSQL and Valkey from the test wheels, and `dating serve --workers 2`.
 
-    python -m tests.cluster [--workers=N] [--port=N]
+python -m tests.cluster [--workers=N] [--port=N]
 """
 
 import os

@@ -9,7 +9,7 @@ from dating.realtime import inbox
 from dating.realtime.events import Typing
 from dating.realtime.protocol import Close
 from dating.realtime.redis_bus import RedisBus
-from dating.redis_store import RedisAway
+from dating.redis.store import RedisAway
 from tests.cluster.conftest import Seat, open_seat
 from tests.cluster.valkey import Valkey, until
 

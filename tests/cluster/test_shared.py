@@ -8,7 +8,7 @@ import pytest
 
 from dating.database import Database, connect
 from dating.realtime.redis_tickets import RedisTickets, forget
-from dating.redis_store import RedisAway, RedisStore, check_redis
+from dating.redis.store import RedisAway, RedisStore, check_redis
 from dating.settings import Settings
 from dating.throttle import RateLimited, Throttle
 from dating.tokens import Identity
@@ -177,7 +177,7 @@ async def test_a_redis_that_will_not_do_is_told_in_a_sentence(valkey: Valkey) ->
     replica = Valkey("--replicaof", "127.0.0.1", str(valkey.port)).start()
     guarded = Valkey("--requirepass", "geheim").start()
     places = {
-        "redis://127.0.0.1:1/0": "Redis does not answer at REDIS_URL (127.0.0.1:1/0)",
+        "redis://127.0.0.1:1/0": "Redis does not answer at REDIS_URL (127.0.0.1:1)",
         replica.url: "names a replica",
         guarded.url: "Authentication required",
         guarded.url.replace("127", "user:wrong@127", 1): "invalid username-password",

@@ -145,7 +145,7 @@ def test_an_unreachable_redis_is_3(tmp_path: Path) -> None:
     """A Redis that is set must answer."""
     done = dating(tmp_path, "check", REDIS_ADDR="127.0.0.1:1")
     assert done.returncode == 3
-    assert "Redis: cannot be reached" in done.stdout
+    assert "Redis: Redis does not answer at REDIS_URL (127.0.0.1:1)" in done.stdout
 
 
 def test_a_taken_port_is_2(tmp_path: Path) -> None:

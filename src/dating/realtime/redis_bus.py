@@ -22,8 +22,8 @@ import msgspec
 from dating.realtime.bus import Deliver
 from dating.realtime.inbox import Missed, Notice, Passing, Revoked, Told
 from dating.realtime.redis_link import BATCH, BEAT, DEAD, Link
-from dating.realtime.redis_wire import RedisRefused, read_address
-from dating.redis_store import RedisAway
+from dating.redis.store import RedisAway
+from dating.redis.wire import RedisRefused, read_address
 
 logger = logging.getLogger(__name__)
 

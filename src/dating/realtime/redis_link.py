@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import hiredis
 
-from dating.realtime.redis_wire import Address, RedisRefused, Wire, Word, dial, pack
+from dating.redis.wire import Address, RedisRefused, Wire, Word, dial, pack
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +26,6 @@ BEAT = 1.0
 DEAD = 3.0
 FIRST_PAUSE = 0.05
 LONGEST_PAUSE = 2.0
-ASK_SECONDS = 1.0
 RESTORE_SECONDS = 10.0  # for a server to take up to a million subscriptions again
 WAITING = 10_000  # hints that wait for a slow server before the oldest are dropped
 BATCH = 500  # channels in one command
@@ -54,12 +53,14 @@ class Link:
     """Keeps the way to one node open.
 
     `send` queues a notice for a channel; the notices of one tick become one pipeline, those of one channel one payload (`wrap`).
-    `hear(channel, payload)` is called with everything that comes, `changed(up)` when the link has come up or gone down.
+    `hear(channel, payload)` is called with everything that comes, `changed(up)` when the link has come up or gone down. `moved`
+    turns true when the node says that another one keeps some of the channels now.
     """
 
     def __init__(self, address: Address, beat: tuple[bytes, bytes], wrap: Wrap, hear: Hear, changed: Changed) -> None:
         self.address = address
         self.up = False
+        self.moved = False
         self.dropped = 0
         self._beat_channel, self._beat = beat
         self._wrap = wrap
@@ -130,8 +131,7 @@ class Link:
         """How many connections listen to each channel. Raises OSError, TimeoutError or RedisRefused."""
         if self._publisher is None:
             raise ConnectionResetError("Redis is away")
-        async with asyncio.timeout(ASK_SECONDS):
-            reply = await self._publisher.ask(b"PUBSUB", self._verbs.ask_count, *channels)
+        reply = await self._publisher.ask_soon(b"PUBSUB", self._verbs.ask_count, *channels)
         return dict(zip(reply[::2], reply[1::2], strict=True))
 
     # --- subscribing
@@ -173,7 +173,7 @@ class Link:
 
     def _receive(self, reply: Any) -> None:
         if isinstance(reply, hiredis.ReplyError):
-            logger.warning("Redis refused a subscription: %s", reply)
+            self._refuse(str(reply))
             self._abort()
         elif reply[0] in MESSAGES:
             if reply[1] == self._beat_channel and reply[2] == self._beat:
@@ -182,6 +182,14 @@ class Link:
                 self._hear(reply[1], reply[2])
         elif reply[0] == b"pong" and self._fences:
             self._open(self._fences.popleft())
+        elif reply[0] == b"sunsubscribe" and reply[1] in self._asked:
+            self.moved = True
+
+    def _refuse(self, reason: str) -> None:
+        if reason.startswith("MOVED"):
+            self.moved = True
+        else:
+            self._complain(RedisRefused(reason))
 
     def _open(self, fence: asyncio.Future[None]) -> None:
         if not fence.done():
@@ -213,7 +221,7 @@ class Link:
 
     async def _connect(self) -> None:
         self._publisher = publisher = await dial(self.address)
-        publisher.relieved = self._flush_soon
+        publisher.relieved, publisher.refused = self._flush_soon, self._refuse
         role = await self._inquire(publisher, b"ROLE")
         if isinstance(role, list) and role[0] != b"master":
             raise RedisRefused("it is a replica; REDIS_URL must name the primary")
@@ -230,8 +238,7 @@ class Link:
     async def _inquire(self, wire: Wire, *words: Word) -> Any:
         """The answer, or None when this server does not know or not allow the question."""
         with contextlib.suppress(RedisRefused):
-            async with asyncio.timeout(ASK_SECONDS):
-                return await wire.ask(*words)
+            return await wire.ask_soon(*words)
         return None
 
     async def _restore(self) -> None:

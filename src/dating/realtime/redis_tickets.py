@@ -8,7 +8,7 @@ import msgspec
 from dating.clock import SECOND
 from dating.database import Database, Transaction
 from dating.realtime import inbox
-from dating.redis_store import RedisAway, RedisStore
+from dating.redis.store import RedisAway, RedisStore
 from dating.settings import Settings
 from dating.tokens import Identity, hash_secret, new_secret
 
@@ -40,7 +40,7 @@ class RedisTickets:
         token = new_secret()
         key = await self._key(token)
         try:
-            await self._store.ask(lambda redis: redis.set(key, msgspec.msgpack.encode(identity), ex=self._life))
+            await self._store.ask(key, "SET", key, msgspec.msgpack.encode(identity), "EX", self._life)
         except RedisAway:
             token = KEPT + token
             await self._db.write(keep, token, identity, self._life)
@@ -51,7 +51,7 @@ class RedisTickets:
         if token.startswith(KEPT):
             return await self._db.write(take, token)
         key = await self._key(token)
-        found = await self._store.ask(lambda redis: redis.getdel(key))
+        found = await self._store.ask(key, "GETDEL", key)
         return msgspec.msgpack.decode(found, type=Identity) if isinstance(found, bytes) else None
 
     async def _key(self, token: str) -> str:

@@ -1,7 +1,7 @@
 """One connection to Redis, as thin as it can be: bytes out, parsed replies in, in order.
 
-The bus writes a pipeline for each tick of the loop and listens for days; a general client costs ten times as much for that
-(`bench/`), and its reader waits for ever on a path that has gone silent. Whoever holds a `Wire` brings the deadline.
+Everything that is asked within one tick of the loop goes out as one pipeline. A general client costs ten times as much, and its
+reader waits for ever on a path that has gone silent. Whoever holds a `Wire` brings the deadline.
 """
 
 import asyncio
@@ -15,10 +15,12 @@ import hiredis
 import msgspec
 
 CONNECT_SECONDS = 2.0
+ASK_SECONDS = 1.0
 CONGESTED = 1 << 20  # bytes that wait for the kernel before the writer is told to hold back
 PORT = 6379
 
 Word = str | int | bytes
+"""What commands are made of."""
 
 
 class RedisRefused(Exception):
@@ -32,6 +34,7 @@ class Address(msgspec.Struct, frozen=True):
     port: int
     username: str | None = None
     password: str | None = None
+    database: int = 0
     tls: ssl.SSLContext | None = None
 
     def __str__(self) -> str:
@@ -39,7 +42,7 @@ class Address(msgspec.Struct, frozen=True):
 
 
 def read_address(url: str) -> Address:
-    """The address in a `redis://` or `rediss://` URL; `ssl_ca_certs` and `ssl_cert_reqs=none` are understood."""
+    """The address in a `redis://` or `rediss://` URL; also `ssl_ca_certs` and `ssl_cert_reqs=none`. Raises ValueError."""
     parts = urlsplit(url)
     query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
     return Address(
@@ -47,6 +50,7 @@ def read_address(url: str) -> Address:
         port=parts.port or PORT,
         username=unquote(parts.username) if parts.username else None,
         password=unquote(parts.password) if parts.password else None,
+        database=int(parts.path.strip("/") or 0),
         tls=read_tls(query) if parts.scheme == "rediss" else None,
     )
 
@@ -67,12 +71,17 @@ def pack(*words: Word) -> bytes:
 
 
 class Wire(asyncio.Protocol):
-    """Both directions of one connection. `hear` is called with each reply that nobody asked for with `ask`."""
+    """Both directions of one connection.
+
+    `hear`, where set, gets every reply; `refused` the errors that answer to `write`; `relieved` is called when writing is welcome
+    again.
+    """
 
     def __init__(self) -> None:
         self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.hear: Callable[[Any], None] | None = None
         self.relieved: Callable[[], None] = lambda: None
+        self.refused: Callable[[str], None] = lambda reason: None
         self.congested = False
         self._reader = hiredis.Reader()
         self._asked: deque[asyncio.Future[Any] | int] = deque()
@@ -112,8 +121,9 @@ class Wire(asyncio.Protocol):
 
     def write(self, commands: bytes, replies: int = 0) -> None:
         """Send packed commands whose `replies` answers nobody waits for."""
-        if self._transport is None or self._transport.is_closing():
+        if not self.open:
             return
+        assert self._transport is not None
         if replies:
             self._asked.append(replies)
         self._transport.write(commands)
@@ -130,6 +140,15 @@ class Wire(asyncio.Protocol):
             raise RedisRefused(str(reply))
         return reply
 
+    async def ask_soon(self, *words: Word) -> Any:
+        """The same within `ASK_SECONDS`. Raises TimeoutError too; the wire is no good then."""
+        try:
+            async with asyncio.timeout(ASK_SECONDS):
+                return await self.ask(*words)
+        except TimeoutError:
+            self.abort()
+            raise
+
     async def finish(self) -> None:
         """Close when everything has been sent, or after a second."""
         if self._transport is not None:
@@ -141,9 +160,16 @@ class Wire(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    @property
+    def open(self) -> bool:
+        """Whether it can be written to."""
+        return self._transport is not None and not self._transport.is_closing()
+
     def _answer(self, reply: Any) -> None:
         asked = self._asked[0]
         if isinstance(asked, int):
+            if isinstance(reply, hiredis.ReplyError):
+                self.refused(str(reply))
             if asked == 1:
                 self._asked.popleft()
             else:
@@ -163,6 +189,8 @@ async def dial(address: Address) -> Wire:
         try:
             if address.password is not None:
                 await wire.ask("AUTH", *filter(None, (address.username, address.password)))
+            if address.database:
+                await wire.ask("SELECT", address.database)
         except BaseException:
             wire.abort()
             raise
