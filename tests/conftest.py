@@ -10,7 +10,7 @@ import pytest
 from dating.database import connect
 from dating.migrate import migrate
 from dating.settings import Settings
-from tests.kit import CHEAP, Api, Postgres, Server, names, running, serving
+from tests.kit import CHEAP, Api, Postgres, Server, running, serving
 
 
 @pytest.fixture(scope="session")
@@ -52,10 +52,10 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Setting
         yield Settings(database_path=path, **CHEAP)
         return
     postgres: Postgres = request.getfixturevalue("postgres")
-    name = f"test_{next(names)}"
-    url = postgres.create(name, request.getfixturevalue("postgres_template"))
-    yield Settings(database_url=url, **CHEAP)
-    postgres.drop(name)
+    template = request.getfixturevalue("postgres_template")
+    name = postgres.lend(template)
+    yield Settings(database_url=postgres.url(name), **CHEAP)
+    postgres.take_back(name, template)
 
 
 @pytest.fixture

@@ -333,8 +333,9 @@ async def test_clearing_tells_a_blocked_person_nothing(api: Api) -> None:
     await anna.match(boris)
     await boris.post(f"/api/users/{anna.id}/block")
     assert (await anna.delete("/clear/my/swipes")).json() is True
-    assert await anna.told() == await boris.told() == ["match"]
+    assert await anna.told() == await boris.told() == ["hidden"]
     await boris.delete(f"/api/users/{anna.id}/block")
+    assert await anna.told() == await boris.told() == ["match"]
     assert (await boris.get("/matches")).json() == []
 
 
