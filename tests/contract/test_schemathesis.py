@@ -45,9 +45,13 @@ async def run_schemathesis(url: str, *options: str) -> tuple[int, str]:
 
 
 @pytest.mark.timeout(3600 if EXAMPLES else 300)
-async def test_the_server_keeps_its_contract(tmp_path: Path) -> None:
+@pytest.mark.parametrize("database", ["sqlite", "postgres"])
+async def test_the_server_keeps_its_contract(request: pytest.FixtureRequest, tmp_path: Path, database: str) -> None:
     """No request that Schemathesis makes up, well-formed or not, gets an answer that the document does not foresee."""
-    server = Process(DATABASE_PATH=str(tmp_path / "dating.db"), DATING_RATE_LIMITS="0", DATING_ARGON2_TIME="1")
+    where = {"DATABASE_PATH": str(tmp_path / "dating.db")}
+    if database == "postgres":
+        where["DATABASE_URL"] = request.getfixturevalue("postgres").create("contract")
+    server = Process(**where, DATING_RATE_LIMITS="0", DATING_ARGON2_TIME="1")
     await server.start()
     try:
         status, report = await run_schemathesis(server.url, *(MANY if EXAMPLES else FEW))
