@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, NamedTuple
 
 from litestar import Litestar
@@ -87,6 +88,8 @@ def create_app(settings: Settings) -> Litestar:
 
     if settings.redis_url is not None:
         state.readiness.want("redis", shared.bus.check)
+        for name in shared.bus.counts:
+            metrics.watch(f"bus_{name}", f"Notices between processes: {name}", partial(shared.bus.counts.__getitem__, name))
     db.committed = shared.bus.publish
     hub.heard = doorkeeper.forget
     hub.living = accounts_service.living

@@ -13,6 +13,7 @@ from litestar import Litestar
 from dating.database import Database, connect
 from dating.realtime.hub import Hub
 from dating.realtime.redis_bus import RedisBus
+from dating.realtime.redis_link import Link
 from dating.settings import Settings
 from tests.api.test_hub import Room
 from tests.cluster.valkey import Valkey
@@ -46,6 +47,12 @@ class Seat(Room):
         self.bus = RedisBus(settings.redis_url)
         self.hub = Hub(settings, db, self.bus)
         db.committed = self.bus.publish
+
+    @property
+    def link(self) -> Link:
+        """The one to a single server."""
+        (link,) = self.bus._links
+        return link
 
     async def close(self) -> None:
         await self.hub.close()

@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import os
+import signal
 
 import httpx
 import websockets
 
 from dating.settings import Settings
-from tests.cluster.conftest import Remote, environment, remote
+from tests.cluster.conftest import Remote, environment, open_seat, remote
 from tests.cluster.valkey import Valkey, until
 from tests.kit import PASSWORD, Process
 
@@ -149,6 +151,44 @@ async def test_what_a_killed_process_could_not_tell(pair: Pair) -> None:
             while not set(answered) <= set(heard):
                 heard.append((await socket.wait("message", 10))["id"])
         assert heard == sorted(set(heard))
+
+
+async def test_presence_ends_with_a_killed_process(pair: Pair, settings: Settings) -> None:
+    """Who has a socket on one process is online for all others, until the socket closes or that process is killed."""
+    here, there = pair
+    anna, boris = await here.person(), await there.person()
+    seat = await open_seat(settings)
+
+    async def become(online: set[int]) -> None:
+        async with asyncio.timeout(10):
+            while await seat.bus.online([anna.id, boris.id]) != online:
+                await asyncio.sleep(0.02)
+
+    async with here.socket(anna):
+        await become({anna.id})
+        async with there.socket(boris):
+            await become({anna.id, boris.id})
+        await become({anna.id})
+        here.process.kill()
+        await become(set())
+    await seat.close()
+
+
+async def test_a_paused_process_wakes_up_informed(pair: Pair) -> None:
+    """A process stopped for longer than its peers wait delivers nothing stale when it wakes: its revoked socket closes first."""
+    here, there = pair
+    anna, boris, vera = await here.person(), await here.person(), await here.person()
+    chat_id, other_id = await anna.match(boris), await anna.match(vera)
+    async with there.socket(there.take(boris)) as revoked, there.socket(there.take(vera)) as kept:
+        os.kill(there.process.pid, signal.SIGSTOP)
+        await boris.post("/logout")
+        await asyncio.sleep(4)
+        for number in range(5):
+            await anna.say(chat_id, f"{number}")
+            await anna.say(other_id, f"{number}")
+        os.kill(there.process.pid, signal.SIGCONT)
+        assert [(await kept.wait("message"))["content"] for _ in range(5)] == ["0", "1", "2", "3", "4"]
+        assert await revoked.closed() == 4403
 
 
 async def test_sign_in_waits_for_redis(settings: Settings, valkey: Valkey) -> None:

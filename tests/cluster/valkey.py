@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib.util
+import shutil
 import signal
 import socket
 import subprocess
@@ -32,6 +33,10 @@ class Valkey:
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None
+
+    def add_options(self, *options: str) -> None:
+        """More words for its command line."""
+        self._options += options
 
     def start(self) -> "Valkey":
         """Start it, empty, and wait until it answers."""
@@ -84,6 +89,44 @@ class Valkey:
         assert self._process is not None
         if self._process.poll() is None:
             self._process.send_signal(number)
+
+
+class ValkeyCluster:
+    """Nodes that share the slots, without replicas. A node that is lost leaves the others at work."""
+
+    def __init__(self, count: int = 3) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="vk"))
+        self.nodes = [self._start() for _ in range(count)]
+        self.url = self.nodes[0].url
+        self.ids = [node.run("CLUSTER", "MYID") for node in self.nodes]
+        share = 16_384 // count + 1
+        for number, node in enumerate(self.nodes):
+            last = min(16_383, (number + 1) * share - 1)
+            node.run("CLUSTER", "ADDSLOTSRANGE", str(number * share), str(last))
+            node.run("CLUSTER", "MEET", "127.0.0.1", str(self.nodes[0].port), str(self.nodes[0].port + 1))
+        deadline = time.monotonic() + 30
+        while not all(self._whole(node) for node in self.nodes):
+            assert time.monotonic() < deadline, "the cluster did not form"
+            time.sleep(0.05)
+
+    def _start(self) -> Valkey:
+        node = Valkey("--cluster-enabled", "yes", "--cluster-require-full-coverage", "no", "--cluster-node-timeout", "1000")
+        node.add_options("--cluster-config-file", str(self.folder / f"{node.port}.conf"), "--cluster-port", str(node.port + 1))
+        return node.start()
+
+    def _whole(self, node: Valkey) -> bool:
+        return len(node.run("CLUSTER", "SLOTS")) == len(self.nodes) and "cluster_state:ok" in node.run("CLUSTER", "INFO")
+
+    def move(self, slot: int, to: int) -> None:
+        """Give a slot to another node."""
+        for node in (self.nodes[to], *self.nodes):
+            node.run("CLUSTER", "SETSLOT", str(slot), "NODE", self.ids[to])
+
+    def close(self) -> None:
+        """Stop it and remove everything."""
+        for node in self.nodes:
+            node.kill()
+        shutil.rmtree(self.folder)
 
 
 async def until(condition: Any, seconds: float = 10) -> None:

@@ -12,8 +12,10 @@ Deliver = Callable[[list[object]], None]
 class Bus(Protocol):
     """Notices (`Told`, `Passing`, `Revoked`) from any process to the hubs that want them.
 
-    Where hints may have been lost, the bus delivers `Missed`.
+    Where hints may have been lost, the bus delivers `Missed`. `counts` is for the metrics.
     """
+
+    counts: dict[str, int]
 
     async def start(self, deliver: Deliver, realm: str) -> None:
         """Begin to carry; `deliver` is called on the event loop. Only processes of one `realm` hear each other."""
@@ -44,6 +46,7 @@ class LocalBus:
     """One process: whatever is published is delivered at once."""
 
     def __init__(self) -> None:
+        self.counts: dict[str, int] = {}
         self._deliver: Deliver = lambda notices: None
         self._here: set[int] = set()
 

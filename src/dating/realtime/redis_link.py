@@ -46,14 +46,14 @@ MESSAGES = (b"smessage", b"message")
 
 Wrap = Callable[[list[object]], bytes]
 Hear = Callable[[bytes, bytes], None]
-Changed = Callable[[bool], None]
+Changed = Callable[["Link"], None]
 
 
 class Link:
-    """Keeps the way to one node open.
+    """Keeps the way to one node open. `channel` is the one that carries its beat.
 
     `send` queues a notice for a channel; the notices of one tick become one pipeline, those of one channel one payload (`wrap`).
-    `hear(channel, payload)` is called with everything that comes, `changed(up)` when the link has come up or gone down. `moved`
+    `hear(channel, payload)` is called with everything that comes, `changed(link)` when the link has come up or gone down. `moved`
     turns true when the node says that another one keeps some of the channels now.
     """
 
@@ -62,14 +62,14 @@ class Link:
         self.up = False
         self.moved = False
         self.dropped = 0
-        self._beat_channel, self._beat = beat
+        self.channel, self._beat = beat
         self._wrap = wrap
         self._hear = hear
         self._changed = changed
         self._verbs = SHARDED
         self._publisher: Wire | None = None
         self._listener: Wire | None = None
-        self._wanted: set[bytes] = {self._beat_channel}
+        self._wanted: set[bytes] = {self.channel}
         self._asked: set[bytes] = set()
         self._touched: set[bytes] = set()
         self._fences: deque[asyncio.Future[None]] = deque()
@@ -80,7 +80,7 @@ class Link:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to connect; `changed(True)` tells of the success."""
+        """Begin to connect; `changed` tells of the success."""
         self._task = asyncio.create_task(self._keep())
 
     async def close(self) -> None:
@@ -131,8 +131,11 @@ class Link:
         """How many connections listen to each channel. Raises OSError, TimeoutError or RedisRefused."""
         if self._publisher is None:
             raise ConnectionResetError("Redis is away")
-        reply = await self._publisher.ask_soon(b"PUBSUB", self._verbs.ask_count, *channels)
-        return dict(zip(reply[::2], reply[1::2], strict=True))
+        counts: dict[bytes, int] = {}
+        for lot in batches(channels):
+            reply = await self._publisher.ask_soon(b"PUBSUB", self._verbs.ask_count, *lot)
+            counts |= zip(reply[::2], reply[1::2], strict=True)
+        return counts
 
     # --- subscribing
 
@@ -176,7 +179,7 @@ class Link:
             self._refuse(str(reply))
             self._abort()
         elif reply[0] in MESSAGES:
-            if reply[1] == self._beat_channel and reply[2] == self._beat:
+            if reply[1] == self.channel and reply[2] == self._beat:
                 self._heard = time.monotonic()
             else:
                 self._hear(reply[1], reply[2])
@@ -233,7 +236,7 @@ class Link:
         self._heard = time.monotonic()
         self.up = True
         self._complained = False
-        self._changed(True)
+        self._changed(self)
 
     async def _inquire(self, wire: Wire, *words: Word) -> Any:
         """The answer, or None when this server does not know or not allow the question."""
@@ -257,7 +260,7 @@ class Link:
         assert self._publisher is not None
         assert self._listener is not None
         lost = (self._publisher.lost, self._listener.lost)
-        beat = pack(self._verbs.publish, self._beat_channel, self._beat)
+        beat = pack(self._verbs.publish, self.channel, self._beat)
         while True:
             self._publisher.write(beat, 1)
             done, _ = await asyncio.wait(lost, timeout=BEAT, return_when=asyncio.FIRST_COMPLETED)
@@ -283,7 +286,7 @@ class Link:
         while self._fences:
             self._open(self._fences.popleft())
         if was_up:
-            self._changed(False)
+            self._changed(self)
 
 
 def batches(channels: Iterable[bytes]) -> Iterator[list[bytes]]:
