@@ -1,7 +1,7 @@
 """Who may do what: every operation, asked by nobody, the owner, the other party, a stranger and somebody blocked.
 
-The thing asked for is always Anna's: her profile, her session, her chat with Boris and her message in it. Clara knows neither; Dmitri
-once matched Anna and was then blocked by her. What one may not see answers exactly like what does not exist.
+The thing asked for is always Anna's: her profile, her session, her chat with Boris and her message in it. Clara knows neither;
+Dmitri once matched Anna and was then blocked by her. What one may not see answers exactly like what does not exist.
 """
 
 from collections.abc import Callable
