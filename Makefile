@@ -8,7 +8,7 @@ RUN := $(VENV)/bin/python
 PIP := $(PYTHON) -m pip --python $(RUN) --disable-pip-version-check --quiet
 SOURCES := pyproject.toml
 
-.PHONY: help serve test check bench format pin clean
+.PHONY: help serve cluster test check bench format pin clean
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
@@ -17,6 +17,9 @@ help: ## show this list
 
 serve: $(VENV)/serve.stamp ## start the server on http://127.0.0.1:8088
 	@exec $(RUN) -m dating serve
+
+cluster: $(VENV)/dev.stamp ## start two workers on a PostgreSQL and a Valkey of their own
+	@exec $(RUN) -m tests.cluster $(ARGS)
 
 test: $(VENV)/dev.stamp ## run all tests; ARGS="-k swipe" narrows them
 	@exec $(RUN) -m pytest $(ARGS)
