@@ -57,6 +57,9 @@ DO $$ DECLARE name TEXT; BEGIN
     FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'migrations' LOOP
         EXECUTE format('DELETE FROM %I', name);
     END LOOP;
+    FOR name IN SELECT sequencename FROM pg_sequences WHERE schemaname = 'public' LOOP
+        EXECUTE format('ALTER SEQUENCE %I RESTART', name);
+    END LOOP;
 END $$
 """
 
@@ -148,7 +151,7 @@ class Postgres:
         return name
 
     def take_back(self, name: str, template: str) -> None:
-        """Empty a database for the next test, which is several times faster than a new copy; drop one whose schema was changed."""
+        """Empty a database for the next test, several times faster than a new copy; drop one whose schema was changed."""
         if self.execute(SHAPE, name) == self.execute(SHAPE, template):
             self.execute(EMPTY, name)
             self._idle.append(name)

@@ -373,7 +373,7 @@ async def test_presence_is_for_matches_and_can_be_switched_off(api: Api) -> None
     """Strangers see the hour and never `is_online`, a match ten minutes and `is_online`; switched off, nobody anything."""
     maria, tom, eve = await api.people(3)
     await maria.match(tom)
-    moment = api.app.state.db.clock() // DAY * DAY + 43_210 * SECOND + 1_900 * SECOND
+    moment = (api.app.state.db.clock() // DAY + 1) * DAY + 43_210 * SECOND + 1_900 * SECOND
     api.app.state.db.clock = lambda: moment
     await api.app.state.jobs.note_activity()
     match, stranger = (await tom.get(f"/user/{maria.id}")).json(), (await eve.get(f"/user/{maria.id}")).json()
