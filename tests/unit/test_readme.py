@@ -27,7 +27,7 @@ def test_the_map_names_what_is_there() -> None:
 def test_the_map_names_the_folders_beside() -> None:
     """The folders of the project that people read stand in the map."""
     _, beside = read_map()
-    assert beside == {"migrations/", "tests/", "bench/", "docs/decisions/", "requirements/"}
+    assert beside == {"migrations/", "tests/", "bench/", "docs/decisions/", "requirements/", "deploy/"}
     assert all((ROOT / name).is_dir() for name in beside)
 
 
