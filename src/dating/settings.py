@@ -72,7 +72,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = None
     sqlite_readers: Annotated[Count, Meta(description="SQLite connections that read")] = 3
     sqlite_busy_seconds: Annotated[Period, Meta(description="wait for another process's SQLite lock")] = 5.0
-    postgres_pool: Annotated[Count, Meta(description="most PostgreSQL connections of this process")] = 10
+    postgres_pool: Annotated[Count, Meta(description="most PostgreSQL connections that write; as many read")] = 10
     postgres_connect_seconds: Annotated[Period, Meta(description="deadline to connect to PostgreSQL")] = 5.0
     postgres_acquire_seconds: Annotated[Period, Meta(description="deadline to get a pooled connection")] = 5.0
     postgres_statement_seconds: Annotated[Period, Meta(description="deadline of one statement")] = 10.0
