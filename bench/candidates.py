@@ -30,6 +30,7 @@ from dating.migrate import migrate
 from dating.profiles import places, service
 from dating.profiles.models import Profile
 from dating.profiles.places import Point
+from dating.profiles.queries import SETTLE
 from dating.settings import Settings
 
 PEOPLE = int(os.environ.get("BENCH_PEOPLE", "100000"))
@@ -54,7 +55,6 @@ QUESTIONS = {
 }
 
 ADD_USER = "INSERT INTO users (id, username, username_key, password, created_at) VALUES (:id, :name, :name, '', 0)"
-ADD_CELL = "INSERT INTO cells (cell, area, region, x, y, z) VALUES (:cell, :area, :region, :x, :y, :z) ON CONFLICT DO NOTHING"
 ADD_PAIR = """
 INSERT INTO pairs (low_id, high_id, low_action, high_action, low_at, high_at)
 VALUES (:low_id, :high_id, :low_action, :high_action, :low_at, :high_at) ON CONFLICT DO NOTHING
@@ -130,7 +130,7 @@ async def add_people(tx: Transaction, people: list[Profile]) -> None:
     rows = [service.to_row(person) | {"last_active": person.last_active} for person in people]
     columns = list(rows[0])
     await tx.many(ADD_USER, [{"id": person.user_id, "name": f"citizen{person.user_id}"} for person in people])
-    await tx.many(ADD_CELL, [service.describe_cell(person.cell) for person in people if person.cell is not None])
+    await tx.many(SETTLE, [service.describe_cell(person.cell) for person in people if person.cell is not None])
     names, values = ", ".join(columns), ", ".join(f":{column}" for column in columns)
     await tx.many(f"INSERT INTO profiles ({names}) VALUES ({values})", rows)
 

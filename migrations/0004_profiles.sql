@@ -6,12 +6,14 @@ CREATE TABLE cells (
     cell BIGINT PRIMARY KEY,
     area BIGINT NOT NULL,
     region BIGINT NOT NULL,
+    land BIGINT NOT NULL,
     x DOUBLE PRECISION NOT NULL,
     y DOUBLE PRECISION NOT NULL,
     z DOUBLE PRECISION NOT NULL
 );
 CREATE INDEX cells_area ON cells (area, cell, x, y, z);
 CREATE INDEX cells_region ON cells (region, cell, x, y, z);
+CREATE INDEX cells_land ON cells (land, cell, x, y, z);
 
 -- Genders are bits: male 1, female 2, nonbinary 4, not said 8; `seeks` is a set of them (15: no rule). Ages 18 to 120 are no rule.
 -- The exact point is not kept: `cell` is the sticky cell, and x, y, z repeat its center. `reach` is the cosine of the angle of

@@ -68,7 +68,7 @@ def test_the_dot_product_orders_like_the_distance() -> None:
 @pytest.mark.parametrize("level", Level)
 def test_a_cover_misses_nobody(level: Level) -> None:
     """Every cell within a radius has its coarse cell in the cover: anywhere, at poles, pentagons and the antimeridian."""
-    radii = {Level.NEAR: (1, 4), Level.AREA: (1, 20, 80), Level.REGION: (1, 400, 1600)}[level]
+    radii = {Level.NEAR: (1, 4), Level.AREA: (1, 20, 80), Level.REGION: (1, 400, 800), Level.LAND: (1, 1200, 4000)}[level]
     for center in [*ODD, *PENTAGONS, *(step(p, DICE.uniform(0, 150), DICE.uniform(0, 7)) for p in PENTAGONS), *scatter(60)]:
         for radius in radii:
             origin = places.snap(center)

@@ -10,7 +10,7 @@ import msgspec
 
 from dating.database import Transaction
 
-Fineness = Literal["near", "area", "region", "earth"]
+Fineness = Literal["near", "area", "region", "land", "earth"]
 Parameters = dict[str, object]
 
 # The rules both ways, the cheap ones first: q is somebody, the parameters are me. Three subqueries remain for those who pass:
@@ -95,8 +95,15 @@ LISTED = "IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:within AS TEXT))
 CELLS_NEAR = cells_by(f"c.cell {LISTED}")
 CELLS_AREA = cells_by(f"c.area {LISTED}")
 CELLS_REGION = cells_by(f"c.region {LISTED}")
+CELLS_LAND = cells_by(f"c.land {LISTED}")
 CELLS_EARTH = cells_by("CAST(:within AS TEXT) IS NOT NULL")
-CELLS_BY: dict[Fineness, str] = {"near": CELLS_NEAR, "area": CELLS_AREA, "region": CELLS_REGION, "earth": CELLS_EARTH}
+CELLS_BY: dict[Fineness, str] = {
+    "near": CELLS_NEAR,
+    "area": CELLS_AREA,
+    "region": CELLS_REGION,
+    "land": CELLS_LAND,
+    "earth": CELLS_EARTH,
+}
 
 # Somebody whom I may not see is no place to go on from: where they stand would tell something about them.
 LAST_SEEN = """

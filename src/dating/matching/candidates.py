@@ -48,7 +48,8 @@ RINGS_KM: list[tuple[Fineness, Level | None, float, int]] = [
     ("area", Level.AREA, 20.0, 16),
     ("area", Level.AREA, 80.0, 64),
     ("region", Level.REGION, 400.0, 128),
-    ("region", Level.REGION, 1600.0, 256),
+    ("land", Level.LAND, 1200.0, 256),
+    ("land", Level.LAND, 4000.0, 512),
     ("earth", None, math.inf, 1024),
 ]
 

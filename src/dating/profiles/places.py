@@ -25,12 +25,13 @@ class Level(IntEnum):
     NEAR = 7  # about 2.4 km across: the cell of a person
     AREA = 5  # about 17 km
     REGION = 3  # about 120 km
+    LAND = 1  # about 800 km
 
 
 # Kilometers, measured over the whole earth: the least distance of neighboring centers, and the most of a person's cell from the
 # coarse cell around it (each with a margin).
-STEP_KM = {Level.NEAR: 1.7, Level.AREA: 12.0, Level.REGION: 85.0}
-DRIFT_KM = {Level.NEAR: 0.01, Level.AREA: 10.5, Level.REGION: 84.0}
+STEP_KM = {Level.NEAR: 1.7, Level.AREA: 12.0, Level.REGION: 85.0, Level.LAND: 630.0}
+DRIFT_KM = {Level.NEAR: 0.01, Level.AREA: 10.5, Level.REGION: 84.0, Level.LAND: 580.0}
 
 
 class Vector(NamedTuple):

@@ -30,7 +30,8 @@ UPDATE profiles SET
 WHERE user_id = :user_id
 """
 SETTLE = """
-INSERT INTO cells (cell, area, region, x, y, z) VALUES (:cell, :area, :region, :x, :y, :z) ON CONFLICT (cell) DO NOTHING
+INSERT INTO cells (cell, area, region, land, x, y, z) VALUES (:cell, :area, :region, :land, :x, :y, :z)
+ON CONFLICT (cell) DO NOTHING
 """
 ERASE = "DELETE FROM profiles WHERE user_id = :user_id"
 

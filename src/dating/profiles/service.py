@@ -42,6 +42,8 @@ SLOT = 600 * SECOND
 HOUR = 3600 * SECOND
 ONLINE = 2 * SLOT  # how long after a sign of life somebody counts as online
 
+LANE_LEVELS = (Level.NEAR, Level.AREA, Level.REGION)
+
 MALE, FEMALE, NONBINARY, UNKNOWN = 1, 2, 4, 8
 EVERYBODY = MALE | FEMALE | NONBINARY | UNKNOWN
 GENDERS: dict[Gender, int] = {"male": MALE, "female": FEMALE, "nonbinary": NONBINARY}
@@ -228,7 +230,7 @@ def to_row(profile: Profile) -> dict[str, object]:
     last_active = row.pop("last_active")
     cell, gender, limit = profile.cell, profile.gender, profile.max_distance_km
     place = (None, None, None) if cell is None else places.vector(cell)
-    lanes = {f"{level.name.lower()}_lane": places.lane(coarse(cell, level), gender) for level in Level}
+    lanes = {f"{level.name.lower()}_lane": places.lane(coarse(cell, level), gender) for level in LANE_LEVELS}
     return {
         **row,
         **dict(zip("xyz", place, strict=True)),
@@ -246,7 +248,7 @@ def coarse(cell: int | None, level: Level) -> int:
 
 def describe_cell(cell: int) -> dict[str, object]:
     """The row of `cells` for a cell."""
-    around = {"area": coarse(cell, Level.AREA), "region": coarse(cell, Level.REGION)}
+    around = {level.name.lower(): places.parent(cell, level) for level in (Level.AREA, Level.REGION, Level.LAND)}
     return {"cell": cell, **around, **places.vector(cell)._asdict()}
 
 
