@@ -195,6 +195,8 @@ async def run(app: Litestar) -> AsyncIterator[None]:
     finally:
         await state.jobs.close()
         await state.hub.close()
+        if state.store is not None:
+            await state.store.close()
         await state.mailer.close()
         state.passwords.close()
         await state.db.close()
