@@ -7,8 +7,10 @@ import pytest
 from dating.database import Transaction
 from dating.realtime import inbox
 from dating.realtime.events import Typing
+from dating.realtime.inbox import Passing
 from dating.realtime.protocol import Close
 from dating.realtime.redis_bus import RedisBus
+from dating.realtime.redis_link import WAITING
 from dating.redis.store import RedisAway
 from tests.cluster.conftest import Seat, open_seat
 from tests.cluster.valkey import Valkey, until
@@ -230,3 +232,22 @@ async def test_a_goodbye_is_not_a_silence(seats: Seats) -> None:
     await until(lambda: origin in [peer for _, peer in here.bus._peers])
     await third.close()
     await until(lambda: origin not in [peer for _, peer in here.bus._peers])
+
+
+async def test_hints_that_were_too_many_are_looked_for(seats: Seats, valkey: Valkey) -> None:
+    """When a slow Valkey makes a process drop hints, the queue stays bounded and the others look for what they were not told."""
+    here, there = seats
+    anna, boris = await here.person("anna"), await here.person("boris")
+    far = there.enter(anna)
+    await until(lambda: far.frames)
+    valkey.pause()
+    ballast = Passing([boris], b"x" * 60_000)
+    while not here.link._queue:
+        here.bus.publish([ballast] * 20)
+        await asyncio.sleep(0)
+    await here.tell(anna)
+    here.bus.publish([Passing([boris], b"{}")] * (WAITING + 1))
+    assert len(here.link._queue) == WAITING
+    assert here.link.dropped > 0
+    valkey.wake()
+    await until(lambda: far.numbers() == [1])

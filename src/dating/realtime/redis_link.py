@@ -53,8 +53,8 @@ class Link:
     """Keeps the way to one node open. `channel` is the one that carries its beat.
 
     `send` queues a notice for a channel; the notices of one tick become one pipeline, those of one channel one payload (`wrap`).
-    `hear(channel, payload)` is called with everything that comes, `changed(link)` when the link has come up or gone down. `moved`
-    turns true when the node says that another one keeps some of the channels now.
+    `hear(channel, payload)` is called with everything that comes, `changed(link)` when the link has come up, has gone down, or had
+    to drop something and is free again. `moved` turns true when the node says that another one keeps some of the channels now.
     """
 
     def __init__(self, address: Address, beat: tuple[bytes, bytes], wrap: Wrap, hear: Hear, changed: Changed) -> None:
@@ -75,6 +75,7 @@ class Link:
         self._fences: deque[asyncio.Future[None]] = deque()
         self._queue: deque[tuple[bytes, object]] = deque()
         self._flushing = False
+        self._overflowed = False
         self._heard = 0.0
         self._complained = False
         self._task: asyncio.Task[None] | None = None
@@ -103,6 +104,7 @@ class Link:
         if len(self._queue) >= WAITING:
             self._queue.popleft()
             self.dropped += 1
+            self._overflowed = True
         self._queue.append((channel, notice))
         self._flush_soon()
 
@@ -118,6 +120,9 @@ class Link:
         if self._queue and self._publisher is not None and not self._publisher.congested:
             self._publish(self._publisher, self._queue)
             self._queue.clear()
+            if self._overflowed:
+                self._overflowed = False
+                self._changed(self)
 
     def _publish(self, publisher: Wire, queue: Iterable[tuple[bytes, object]]) -> None:
         channels: dict[bytes, list[object]] = {}
