@@ -53,8 +53,8 @@ class Link:
     """Keeps the way to one node open. `channel` is the one that carries its beat.
 
     `send` queues a notice for a channel; the notices of one tick become one pipeline, those of one channel one payload (`wrap`).
-    `hear(channel, payload)` is called with everything that comes, `changed(link)` when the link has come up, has gone down, or had
-    to drop something and is free again. `moved` turns true when the node says that another one keeps some of the channels now.
+    `hear(channel, payload)` is called with everything that comes, `changed(link)` when the link has come up, has gone down, or
+    had to drop something and is free again. `moved` turns true when the node says that another one keeps some channels now.
     """
 
     def __init__(self, address: Address, beat: tuple[bytes, bytes], wrap: Wrap, hear: Hear, changed: Changed) -> None:
