@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 
 from dating.settings import Settings
-from tests.cluster.conftest import Remote, environment, remote
+from tests.cluster.conftest import Remote, environment, open_seat, remote
 from tests.cluster.proxy import Proxy
-from tests.cluster.valkey import Valkey
+from tests.cluster.valkey import Valkey, until
 from tests.kit import PASSWORD, Process, Socket
 
 
@@ -29,6 +30,25 @@ async def halves(settings: Settings, proxy: Proxy) -> AsyncIterator[tuple[Remote
         yield here, there
     first.kill()
     second.kill()
+
+
+async def test_a_socket_reads_only_when_it_is_listened_for(settings: Settings, proxy: Proxy) -> None:
+    """While a subscription is on its way the socket waits; what is told meanwhile, and hinted at in vain, is in what it reads."""
+    settings = msgspec.structs.replace(settings, tops_seconds=3600.0)
+    slow = msgspec.structs.replace(settings, redis_url=f"redis://127.0.0.1:{proxy.port}")
+    here, there = await open_seat(settings), await open_seat(slow)
+    anna = await here.person("anna")
+    await until(lambda: here.bus._peers and there.bus._peers)
+    proxy.hold()
+    wire = there.enter(anna, since=0)
+    await asyncio.sleep(0.5)
+    await here.tell(anna)
+    await asyncio.sleep(0.2)
+    assert wire.frames == []
+    proxy.heal()
+    await until(lambda: wire.numbers() == [1])
+    await here.close()
+    await there.close()
 
 
 async def become(server: Remote, state: str) -> None:
