@@ -93,7 +93,7 @@ def create_app(settings: Settings) -> Litestar:
     db.committed = shared.bus.publish
     hub.heard = doorkeeper.forget
     hub.living = accounts_service.living
-    hub.authenticate = doorkeeper.identify
+    hub.intake.authenticate = doorkeeper.identify
     listen(hub, db)
     app = Litestar(
         HANDLERS,
@@ -141,7 +141,7 @@ def listen(hub: Hub, db: Database) -> None:
     async def on_delivered(me: Identity, frame: SendDelivered) -> None:
         await db.write(chat_service.mark_delivered, me.user_id, frame.chat_id, frame.message_id)
 
-    hub.handlers = {SendTyping: on_typing, SendDelivered: on_delivered}
+    hub.intake.handlers = {SendTyping: on_typing, SendDelivered: on_delivered}
 
 
 def cors(settings: Settings) -> CORSConfig | None:

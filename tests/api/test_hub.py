@@ -11,9 +11,10 @@ from dating.database import Database, Transaction, connect
 from dating.realtime import inbox
 from dating.realtime.bus import LocalBus
 from dating.realtime.events import Match, Typing
-from dating.realtime.hub import Hub, Leaving, Session
+from dating.realtime.hub import Hub, Leaving
 from dating.realtime.inbox import Told
 from dating.realtime.protocol import Close
+from dating.realtime.session import Session
 from dating.settings import Settings
 from dating.tokens import Identity
 

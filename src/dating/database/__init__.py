@@ -52,7 +52,7 @@ class Transaction(ABC):
     """What a service function works with. Valid only while the function runs.
 
     `now` is the transaction's time in microseconds since the epoch, UTC. `notices` are handed to the database's listener after
-    the commit, in commit order, and forgotten on a rollback.
+    the commit and forgotten on a rollback; on PostgreSQL those of two commits may come crosswise, so listeners go by numbers.
     """
 
     now: int

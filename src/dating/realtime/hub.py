@@ -18,34 +18,26 @@ import logging
 import random
 import secrets
 import time
-from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from weakref import ref
 
 from dating.database import Database, Transaction
-from dating.errors import Refusal, Throttled, Unavailable
+from dating.errors import Refusal, Unavailable
 from dating.realtime import inbox
 from dating.realtime.bus import Bus
-from dating.realtime.events import Ack, Drain, Event, Hello, Inbound, Ping, Pong, Refresh, Resumed, Resync, SendTyping
+from dating.realtime.events import Drain, Event, Hello, Resumed, Resync
 from dating.realtime.inbox import Missed, Passing, Revoked, Told, number
-from dating.realtime.protocol import BadFrame, Bucket, Close, decode, encode, refuse
+from dating.realtime.intake import Intake
+from dating.realtime.protocol import Bucket, Close, encode
+from dating.realtime.session import Connection, Session
 from dating.settings import Settings
 from dating.tokens import Identity
 
 logger = logging.getLogger(__name__)
 
 PAGE = 100  # inbox rows read at once for a session that is behind
-FORGIVEN = 40  # frames over the limit, or without sense, before a socket is closed
 CROWD = 2000  # people whose tops one query compares
 SPACING = 0.2  # seconds between two comparisons, however often hints are missed
-QUEUE = 64  # inbound frames that wait while earlier ones are worked on
-
-
-class TooManyFrames(Throttled):
-    """The socket speaks too fast; this frame was dropped."""
-
-    code = "too_many_frames"
-    detail = "Too many frames; this one was dropped."
 
 
 class Leaving(Unavailable):
@@ -55,72 +47,18 @@ class Leaving(Unavailable):
     detail = "This server is restarting; connect again in a moment."
 
 
-class Connection(Protocol):
-    """The wire under a session. Neither call ever waits."""
-
-    def write(self, data: bytes, /) -> None:
-        """Send this text frame after those before it."""
-
-    def close(self, code: int, /) -> None:
-        """Close after what was written before."""
-
-
-Handler = Callable[[Identity, Any], Awaitable[None]]
-Authenticate = Callable[[str], Awaitable[Identity]]
 Living = Callable[[Transaction, list[int]], Awaitable[set[int]]]
-
-
-class Session:
-    """One socket of one person."""
-
-    __slots__ = (
-        "__weakref__",
-        "acked",
-        "bucket",
-        "closed",
-        "connection",
-        "frames",
-        "greeting",
-        "identity",
-        "last",
-        "nonsense",
-        "progress",
-        "reading",
-        "resuming",
-        "top",
-        "unsent",
-        "working",
-    )
-
-    def __init__(self, identity: Identity, connection: Connection, bucket: Bucket) -> None:
-        self.identity = identity
-        self.connection = connection
-        self.bucket = bucket
-        self.last = 0
-        self.top = 0
-        self.acked = 0
-        self.unsent = 0
-        self.nonsense = 0
-        self.progress = 0.0
-        self.greeting = True
-        self.closed = False
-        self.resuming: int | None = None
-        self.reading: asyncio.Task[None] | None = None
-        self.working: asyncio.Task[None] | None = None
-        self.frames: deque[Inbound] | None = None
 
 
 class Hub:
     """Every session of this process, by person.
 
-    `handlers` maps the types of frames to what the features do with them; `authenticate` judges the tokens of `refresh` frames;
-    `living` says which of some sessions are not over; `heard` is told every notice that comes, before the sockets are. All are
-    set by the composition root.
+    `living` says which of some sessions are not over; `heard` is told every notice that comes, before the sockets are. Both are
+    set by the composition root, as are the handlers of the `intake`.
     """
 
     def __init__(self, settings: Settings, db: Database, bus: Bus) -> None:
-        self.handlers: dict[type[Any], Handler] = {}
-        self.authenticate: Authenticate | None = None
+        self.intake = Intake(settings, self)
         self.living: Living | None = None
         self.heard: Callable[[list[object]], None] = lambda notices: None
         self.draining = False
@@ -131,8 +69,7 @@ class Hub:
         self._bus = bus
         self._people: dict[int, list[Session]] = {}
         self._behind: set[Session] = set()
-        self._typed: OrderedDict[tuple[int, int], float] = OrderedDict()
-        self._expiries: list[tuple[float, int, Session]] = []
+        self._expiries: list[tuple[float, int, ref[Session]]] = []
         self._turn = 0
         self._missed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -151,7 +88,7 @@ class Hub:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for session in self.sessions():
-            self._end(session, Close.RESTART)
+            self.end(session, Close.RESTART)
         await self._bus.close()
 
     async def drain(self) -> None:
@@ -160,11 +97,11 @@ class Hub:
         spread = self._settings.drain_seconds
         leaving = [(random.uniform(0, spread), session) for session in self.sessions()]
         for delay, session in leaving:
-            self._say(session, Drain(round(delay * 1000)))
+            self.say(session, Drain(round(delay * 1000)))
         started = time.monotonic()
         for delay, session in sorted(leaving, key=lambda one: one[0]):
             await asyncio.sleep(max(0.0, started + delay - time.monotonic()))
-            self._end(session, Close.RESTART)
+            self.end(session, Close.RESTART)
 
     # --- sessions
 
@@ -195,8 +132,8 @@ class Hub:
         if len(sessions) == 1:
             self._bus.follow(identity.user_id)
         elif len(sessions) > self._settings.sockets_per_user:
-            self._end(sessions[0], Close.REPLACED)
-        self._expire_later(session)
+            self.end(sessions[0], Close.REPLACED)
+        self.watch_expiry(session)
         self._behind.add(session)
         session.progress = time.monotonic()
         session.reading = asyncio.create_task(self._greet(session, since, epoch))
@@ -217,7 +154,8 @@ class Hub:
             del self._people[session.identity.user_id]
             self._bus.unfollow(session.identity.user_id)
 
-    def _end(self, session: Session, code: Close) -> None:
+    def end(self, session: Session, code: Close) -> None:
+        """Close a socket, saying why."""
         if not session.closed:
             self.disconnect(session)
             session.connection.close(code)
@@ -268,13 +206,14 @@ class Hub:
         for session in list(self._people.get(notice.user_id, ())):
             mine = session.identity.session_id
             if mine == notice.session_id or (notice.session_id is None and mine != notice.spare):
-                self._end(session, Close(notice.code))
+                self.end(session, Close(notice.code))
 
     def _write(self, session: Session, frame: bytes) -> None:
         session.unsent += 1
         session.connection.write(frame)
 
-    def _say(self, session: Session, event: Event) -> None:
+    def say(self, session: Session, event: Event) -> None:
+        """Tell one socket something about itself."""
         self._write(session, encode(event))
 
     def sent_frames(self, session: Session, count: int) -> None:
@@ -301,21 +240,21 @@ class Hub:
             place = await self._db.read(self._find_place, session.identity)
         except Refusal:
             logger.warning("inbox unreadable at connect", extra={"user_id": session.identity.user_id})
-            self._end(session, Close.RESTART)
+            self.end(session, Close.RESTART)
             return
         if place is None:
-            self._end(session, Close.REVOKED)
+            self.end(session, Close.REVOKED)
             return
         expires = max(0, round(session.identity.expires_at - time.time()))
         conn = secrets.token_hex(8)
-        self._say(session, Hello(conn, self.epoch, place.top, self._settings.heartbeat_seconds, expires))
+        self.say(session, Hello(conn, self.epoch, place.top, self._settings.heartbeat_seconds, expires))
         session.greeting = False
         session.top = max(session.top, place.top)
         session.last = place.top
         if since is not None and epoch in (None, self.epoch) and place.covers(since):
             session.last = session.resuming = since
         elif since is not None:
-            self._say(session, Resync(self._gap(since, epoch, place), self.epoch, place.top))
+            self.say(session, Resync(self._gap(since, epoch, place), self.epoch, place.top))
         await self._catch_up(session)
 
     async def _find_place(self, tx: Transaction, identity: Identity) -> inbox.Position | None:
@@ -342,7 +281,7 @@ class Hub:
 
     def _say_resumed(self, session: Session) -> None:
         if session.resuming is not None:
-            self._say(session, Resumed(start=session.resuming, to=session.last))
+            self.say(session, Resumed(start=session.resuming, to=session.last))
             session.resuming = None
 
     async def _read_patiently(self, session: Session) -> None:
@@ -366,86 +305,14 @@ class Hub:
                 await asyncio.sleep(0.01)
             else:
                 session.last = session.top = place.top
-                self._say(session, Resync("trimmed", self.epoch, place.top))
-
-    # --- in: from the sockets
-
-    def receive(self, session: Session, data: str | bytes | None) -> None:
-        """A frame came. Cheap ones are answered at once, the others queue; the reader is never kept waiting."""
-        try:
-            if not session.bucket.take():
-                raise TooManyFrames
-            self._accept(session, decode(data))
-        except Refusal as refusal:
-            self._say(session, refuse(refusal))
-            session.nonsense += isinstance(refusal, BadFrame)
-            if session.bucket.debt > FORGIVEN:
-                self._end(session, Close.FLOOD)
-            elif session.nonsense > FORGIVEN:
-                self._end(session, Close.MALFORMED)
-
-    def _accept(self, session: Session, frame: Inbound) -> None:
-        match frame:
-            case Ping():
-                self._say(session, Pong())
-            case Ack(seq):
-                session.acked = max(session.acked, min(seq, session.last))
-            case SendTyping(chat_id) if not self._may_type(session.identity.user_id, chat_id):
-                pass
-            case _:
-                self._enqueue(session, frame)
-
-    def _may_type(self, user_id: int, chat_id: int) -> bool:
-        """Whether the person's last typing in this chat is long enough ago; if so, this is the last one now."""
-        now = time.monotonic()
-        while self._typed and next(iter(self._typed.values())) <= now - self._settings.typing_seconds:
-            self._typed.popitem(last=False)
-        if (user_id, chat_id) in self._typed:
-            return False
-        self._typed[user_id, chat_id] = now
-        return True
-
-    def _enqueue(self, session: Session, frame: Inbound) -> None:
-        if session.frames is None:
-            session.frames = deque()
-        if len(session.frames) >= QUEUE:
-            raise TooManyFrames
-        session.frames.append(frame)
-        if session.working is None:
-            session.working = asyncio.create_task(self._work(session, session.frames))
-
-    async def _work(self, session: Session, frames: deque[Inbound]) -> None:
-        try:
-            while frames:
-                await self._handle(session, frames.popleft())
-        finally:
-            session.working = None
-
-    async def _handle(self, session: Session, frame: Inbound) -> None:
-        try:
-            if isinstance(frame, Refresh):
-                await self._refresh(session, frame)
-            else:
-                await self.handlers[type(frame)](session.identity, frame)
-        except Refusal as refusal:
-            self._say(session, refuse(refusal))
-        except Exception:
-            logger.exception("frame failed", extra={"user_id": session.identity.user_id})
-            self._say(session, refuse(Unavailable()))
-
-    async def _refresh(self, session: Session, frame: Refresh) -> None:
-        assert self.authenticate is not None
-        newer = await self.authenticate(frame.access_token)
-        if (newer.user_id, newer.session_id) != (session.identity.user_id, session.identity.session_id):
-            raise Refusal("The token belongs to another session.")
-        session.identity = newer
-        self._expire_later(session)
+                self.say(session, Resync("trimmed", self.epoch, place.top))
 
     # --- rounds
 
-    def _expire_later(self, session: Session) -> None:
+    def watch_expiry(self, session: Session) -> None:
+        """Close the socket when its token has expired, unless it has got a newer one by then."""
         self._turn += 1
-        heapq.heappush(self._expiries, (session.identity.expires_at, self._turn, session))
+        heapq.heappush(self._expiries, (session.identity.expires_at, self._turn, ref(session)))
 
     async def _watch_clock(self) -> None:
         """Every second: close what has expired, and what has taken nothing for too long."""
@@ -453,12 +320,12 @@ class Hub:
             await asyncio.sleep(1)
             now = time.time()
             while self._expiries and self._expiries[0][0] <= now:
-                _, _, session = heapq.heappop(self._expiries)
-                if session.identity.expires_at <= now:
-                    self._end(session, Close.EXPIRED)
+                session = heapq.heappop(self._expiries)[2]()
+                if session is not None and session.identity.expires_at <= now:
+                    self.end(session, Close.EXPIRED)
             deadline = time.monotonic() - self._settings.socket_stall_seconds
             for session in [one for one in self._behind if one.unsent and one.progress < deadline]:
-                self._end(session, Close.SLOW)
+                self.end(session, Close.SLOW)
 
     async def _compare_tops(self) -> None:
         """Now and then, and whenever hints may have been lost, compare everybody's place with the tops of their inboxes."""
@@ -497,4 +364,4 @@ class Hub:
             living = await self._db.read(self.living, [session.identity.session_id for session in crowd])
             for session in crowd:
                 if session.identity.session_id not in living:
-                    self._end(session, Close.REVOKED)
+                    self.end(session, Close.REVOKED)

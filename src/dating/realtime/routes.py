@@ -14,7 +14,8 @@ from msgspec import Meta
 from dating.database import Database
 from dating.errors import Forbidden, Malformed, NotFound, Refusal, Unauthorized
 from dating.realtime import inbox
-from dating.realtime.hub import Hub, Session
+from dating.realtime.hub import Hub
+from dating.realtime.session import Session
 from dating.settings import Settings
 from dating.tokens import Identity, Tickets
 
@@ -107,7 +108,7 @@ async def serve(hub: Hub, session: Session, connection: "SocketConnection", scop
         while True:
             message = await receive()
             if message["type"] == "websocket.receive":
-                hub.receive(session, message["text"] if message.get("text") is not None else message.get("bytes"))
+                hub.intake.receive(session, message["text"] if message.get("text") is not None else message.get("bytes"))
             else:
                 break
     finally:
