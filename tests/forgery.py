@@ -20,7 +20,7 @@ def encode(part: object) -> str:
 class Forger:
     """Knows the secret of the server, and so can make tokens that are wrong in one point only."""
 
-    def __init__(self, settings: Settings, user_id: int, session_id: int, refresh_token: str = "refresh") -> None:
+    def __init__(self, settings: Settings, user_id: int, session_id: int, since: int, refresh_token: str = "refresh") -> None:
         now = int(time.time())
         self.settings = settings
         self.secret = settings.jwt_secret
@@ -32,6 +32,7 @@ class Forger:
             "typ": KIND,
             "sub": str(user_id),
             "sid": session_id,
+            "since": since,
             "jti": "jti",
             "iat": now,
             "nbf": now,
@@ -116,3 +117,6 @@ class Forger:
         yield "session is true", self.sign(sid=True)
         yield "session beyond 64 bits", self.sign(sid=2**64)
         yield "nobody's session", self.sign(sid=999_999_999)
+        yield "a session opened at another time", self.sign(since=self.claims["since"] - 1)
+        yield "a session opened at no time", self.sign(since=True)
+        yield "a session opened beyond 64 bits", self.sign(since=2**64)

@@ -23,7 +23,7 @@ from dating.settings import Settings
 ISSUER = "dating"
 AUDIENCE = "dating-api"
 KIND = "access"
-REQUIRED = ["exp", "iat", "nbf", "sub", "sid", "jti", "typ", "aud", "iss"]
+REQUIRED = ["exp", "iat", "nbf", "sub", "sid", "since", "jti", "typ", "aud", "iss"]
 IDS_END = 2**53
 TICKETS = 100_000  # tokens waiting to be used; more means somebody asks for tokens and never connects
 
@@ -52,10 +52,14 @@ class Identity(msgspec.Struct, frozen=True):
 
 
 class Claims(msgspec.Struct, frozen=True):
-    """What an access token says, its signature checked."""
+    """What an access token says, its signature checked. `since` is when the session was opened, in microseconds since the epoch.
+
+    After a restore of the database the ids of lost sessions are given out again; the moment tells the two apart.
+    """
 
     user_id: int
     session_id: int
+    since: int
     expires_at: int
 
 
@@ -64,7 +68,7 @@ def key_id(secret: str) -> str:
     return hashlib.sha256(b"dating kid" + secret.encode()).hexdigest()[:16]
 
 
-def sign_access(settings: Settings, user_id: int, session_id: int, now: float | None = None) -> str:
+def sign_access(settings: Settings, user_id: int, session_id: int, since: int, now: float | None = None) -> str:
     """A new access token, good for `access_token_seconds` from `now` (seconds since the epoch)."""
     issued = int(time.time() if now is None else now)
     claims = {
@@ -73,6 +77,7 @@ def sign_access(settings: Settings, user_id: int, session_id: int, now: float | 
         "typ": KIND,
         "sub": str(user_id),
         "sid": session_id,
+        "since": since,
         "jti": secrets.token_urlsafe(12),
         "iat": issued,
         "nbf": issued,
@@ -102,12 +107,14 @@ def verify_access(settings: Settings, token: str) -> Claims:
 
 
 def _read_claims(claims: dict[str, object]) -> Claims:
-    subject, session, expires = claims["sub"], claims["sid"], claims["exp"]
-    if claims["typ"] != KIND or not isinstance(subject, str) or type(session) is not int or type(expires) is not int:
+    subject, session, since, expires = (claims[name] for name in ("sub", "sid", "since", "exp"))
+    if claims["typ"] != KIND or not isinstance(subject, str) or type(expires) is not int:
         raise InvalidToken
-    if not (0 < int(subject) < IDS_END and 0 < session < IDS_END):
+    if type(session) is not int or type(since) is not int:
         raise InvalidToken
-    return Claims(int(subject), session, expires)
+    if not (0 < int(subject) < IDS_END and 0 < session < IDS_END and 0 < since < IDS_END):
+        raise InvalidToken
+    return Claims(int(subject), session, since, expires)
 
 
 def new_secret() -> str:

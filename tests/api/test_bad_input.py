@@ -412,7 +412,7 @@ def forge(person: Person, settings: Any, **changes: Any) -> dict[str, str]:
     none = base64.urlsafe_b64encode(b'{"alg":"none","typ":"JWT","kid":"%s"}' % key_id(secret).encode()).decode().rstrip("=")
     now = int(time.time())
     return {
-        "expired": sign_access(settings, claims["sub"], claims["sid"], now - 10_000),
+        "expired": sign_access(settings, claims["sub"], claims["sid"], claims["since"], now - 10_000),
         "not yet valid": sign(nbf=now + 1_000),
         "another key": sign(key="x" * 40),
         "another algorithm": sign(algorithm="HS512"),
@@ -433,12 +433,13 @@ def forge(person: Person, settings: Any, **changes: Any) -> dict[str, str]:
         "a huge session": sign(sid=2**64),
         "a session as text": sign(sid="1"),
         "a session as truth": sign(sid=True),
+        "another beginning of the session": sign(since=claims["since"] + 1),
         "another kid": sign(head={"kid": "other"}),
         "a kid with a path": sign(head={"kid": "../../etc/passwd"}),
         "no kid": sign(head={}),
         "a critical header": sign(head={**headers, "crit": ["x"]}),
         "a foreign key's address": sign(head={**headers, "jku": "https://evil.example.net/keys"}),
-        **{f"no {name}": without(name) for name in ("exp", "iat", "nbf", "sub", "sid", "jti", "typ", "aud", "iss")},
+        **{f"no {name}": without(name) for name in ("exp", "iat", "nbf", "sub", "sid", "since", "jti", "typ", "aud", "iss")},
         "a refresh token": person.refresh_token,
         "empty": "",
         "spaces": "a b c",

@@ -9,8 +9,9 @@ import pytest
 import websockets
 
 from dating.clock import SECOND
+from dating.database import Transaction
 from dating.settings import Settings
-from dating.tokens import hash_secret
+from dating.tokens import hash_secret, verify_access
 from tests.forgery import Forger
 from tests.kit import PASSWORD, Api, Person, Server, running
 
@@ -303,8 +304,9 @@ async def test_a_stolen_refresh_token_closes_the_sockets(server: Server) -> None
 
 async def forger(api: Api, person: Person) -> Forger:
     """Somebody who knows the server's secret and this person's session."""
-    session = (await person.get("/sessions")).json()["sessions"][0]["id"]
-    return Forger(api.app.state.settings, person.id, session, person.refresh_token)
+    settings = api.app.state.settings
+    claims = verify_access(settings, person.token)
+    return Forger(settings, person.id, claims.session_id, claims.since, person.refresh_token)
 
 
 async def test_forged_tokens_open_no_door(server: Server) -> None:
@@ -346,6 +348,19 @@ async def test_a_session_of_somebody_else_is_no_session(api: Api) -> None:
     anna, berta = await api.person(), await api.person()
     forge = await forger(api, anna)
     assert not await works(api, forge.sign(sub=str(berta.id)))
+
+
+async def test_a_session_that_got_the_id_of_a_lost_one_is_another(api: Api) -> None:
+    """After a restore of the database ids are given out again: the tokens of then do not open what has their numbers now."""
+    anna = await api.person()
+    lost = anna.token
+
+    async def open_anew(tx: Transaction) -> int:
+        return await tx.run("UPDATE sessions SET created_at = created_at + 1 WHERE user_id = :user_id", user_id=anna.id)
+
+    assert await api.app.state.db.write(open_anew) == 1
+    assert not await works(api, lost)
+    assert await works(api, (await renew(api, anna.refresh_token)).json()["access_token"])
 
 
 @pytest.mark.parametrize("media", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"])

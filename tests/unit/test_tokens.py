@@ -24,17 +24,18 @@ from dating.tokens import (
 )
 from tests.forgery import Forger
 
+SINCE = 1_700_000_000_000_000
 SETTINGS = Settings(jwt_secrets=("k" * 24 + "0123456789abcdef" * 2,))
-FORGER = Forger(SETTINGS, 7, 31)
+FORGER = Forger(SETTINGS, 7, 31, SINCE)
 # Only the database knows that these are nobody's.
-GENUINE_IN_FORM = {"nobody's subject", "another person's session", "nobody's session"}
+GENUINE_IN_FORM = {"nobody's subject", "another person's session", "nobody's session", "a session opened at another time"}
 FORGERIES = [(fault, token) for fault, token in FORGER.forgeries() if fault not in GENUINE_IN_FORM]
 
 
 def test_a_genuine_token_is_read() -> None:
-    """Person, session and expiry come back as they were signed."""
-    claims = verify_access(SETTINGS, sign_access(SETTINGS, 7, 31))
-    assert (claims.user_id, claims.session_id) == (7, 31)
+    """Person, session, its beginning and expiry come back as they were signed."""
+    claims = verify_access(SETTINGS, sign_access(SETTINGS, 7, 31, SINCE))
+    assert (claims.user_id, claims.session_id, claims.since) == (7, 31, SINCE)
     assert verify_access(SETTINGS, FORGER.genuine()).user_id == 7
 
 
@@ -53,16 +54,16 @@ def test_the_table_of_forgeries_is_long() -> None:
 def test_an_expired_token_is_refused() -> None:
     """The life of a token ends with `access_token_seconds`."""
     with pytest.raises(InvalidToken):
-        verify_access(SETTINGS, sign_access(SETTINGS, 7, 31, now=1_000_000))
+        verify_access(SETTINGS, sign_access(SETTINGS, 7, 31, SINCE, now=1_000_000))
 
 
 def test_both_secrets_verify_while_they_rotate() -> None:
     """The first secret signs, every secret verifies, and a secret that was taken away does not."""
     old, new = "old" * 16, "new" * 16
     before, during, after = (Settings(jwt_secrets=secrets) for secrets in ((old,), (new, old), (new,)))
-    token = sign_access(before, 7, 31)
+    token = sign_access(before, 7, 31, SINCE)
     assert verify_access(during, token).user_id == 7
-    assert verify_access(after, sign_access(during, 7, 31)).user_id == 7
+    assert verify_access(after, sign_access(during, 7, 31, SINCE)).user_id == 7
     with pytest.raises(InvalidToken):
         verify_access(after, token)
 

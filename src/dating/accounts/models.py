@@ -205,10 +205,14 @@ class Device(msgspec.Struct, frozen=True):
 
 
 class Opened(msgspec.Struct, frozen=True):
-    """A session with its refresh token in the clear: the only moment it is known here. `now` in microseconds."""
+    """A session with its refresh token in the clear: the only moment it is known here.
+
+    `since` (when it was opened) and `now` in microseconds.
+    """
 
     id: int
     user_id: int
+    since: int
     refresh_token: str
     now: int
 
@@ -230,6 +234,7 @@ class RefreshRow(msgspec.Struct, frozen=True):
     refresh: str
     previous: str | None
     rotated_at: int
+    created_at: int
 
 
 class OwnAccount(msgspec.Struct, frozen=True):

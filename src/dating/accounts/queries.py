@@ -35,7 +35,8 @@ SELECT CASE WHEN low_id = :user_id THEN high_id ELSE low_id END FROM chats WHERE
 
 ROLE = """
 SELECT u.role FROM sessions s JOIN users u ON u.id = s.user_id
-WHERE s.id = :session_id AND s.user_id = :user_id AND s.expires_at > :now AND u.banned_at IS NULL AND u.deleted_at IS NULL
+WHERE s.id = :session_id AND s.user_id = :user_id AND s.created_at = :since AND s.expires_at > :now
+  AND u.banned_at IS NULL AND u.deleted_at IS NULL
 """
 LIVING = """
 SELECT s.id FROM sessions s JOIN users u ON u.id = s.user_id
@@ -51,9 +52,9 @@ ROTATE = """
 UPDATE sessions SET previous = refresh, refresh = :successor, rotated_at = :now, used_at = :now, expires_at = :expires_at
 WHERE family = :family AND refresh = :refresh AND expires_at > :now
   AND EXISTS (SELECT 1 FROM users u WHERE u.id = sessions.user_id AND u.banned_at IS NULL AND u.deleted_at IS NULL)
-RETURNING id, user_id, refresh, previous, rotated_at
+RETURNING id, user_id, refresh, previous, rotated_at, created_at
 """
-FIND_FAMILY = "SELECT id, user_id, refresh, previous, rotated_at FROM sessions WHERE family = :family"
+FIND_FAMILY = "SELECT id, user_id, refresh, previous, rotated_at, created_at FROM sessions WHERE family = :family"
 SESSIONS = """
 SELECT id, name, created_at, used_at FROM sessions WHERE user_id = :user_id AND expires_at > :now
 ORDER BY used_at DESC, id DESC
@@ -158,9 +159,9 @@ async def list_correspondents(tx: Transaction, user_id: int) -> list[int]:
     return await tx.all(int, CORRESPONDENTS, user_id=user_id)
 
 
-async def find_role(tx: Transaction, user_id: int, session_id: int) -> str | None:
-    """The person's role while the session lasts and the person may come in."""
-    return await tx.one(str, ROLE, user_id=user_id, session_id=session_id, now=tx.now)
+async def find_role(tx: Transaction, user_id: int, session_id: int, since: int) -> str | None:
+    """The person's role while the session that was opened at `since` lasts and the person may come in."""
+    return await tx.one(str, ROLE, user_id=user_id, session_id=session_id, since=since, now=tx.now)
 
 
 async def list_living(tx: Transaction, session_ids: list[int]) -> list[int]:

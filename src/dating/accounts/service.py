@@ -215,7 +215,7 @@ def sign_in(settings: Settings, message: str, me: Me, opened: Opened) -> SignedI
 
 async def identify(tx: Transaction, claims: Claims) -> Identity:
     """Who holds an access token. Raises InvalidToken when the session is over or the person is banned or deleted."""
-    role = await queries.find_role(tx, claims.user_id, claims.session_id)
+    role = await queries.find_role(tx, claims.user_id, claims.session_id, claims.since)
     if role is None:
         raise InvalidToken
     return Identity(claims.user_id, claims.session_id, role, claims.expires_at)

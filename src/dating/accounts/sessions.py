@@ -41,7 +41,7 @@ def hand_out(settings: Settings, opened: Opened) -> Tokens:
     """The pair of tokens of a session."""
     return Tokens(
         user_id=opened.user_id,
-        access_token=sign_access(settings, opened.user_id, opened.id, opened.now / SECOND),
+        access_token=sign_access(settings, opened.user_id, opened.id, opened.since, opened.now / SECOND),
         refresh_token=opened.refresh_token,
         expires_in=settings.access_token_seconds,
         access_expires=rfc3339(opened.now + settings.access_token_seconds * SECOND),
@@ -57,7 +57,7 @@ async def open_session(tx: Transaction, settings: Settings, user_id: int, device
     session_id = await queries.insert_session(tx, user_id, device, hash_secret(family_of(token)), hash_secret(token), expires_at)
     for old_id in [*ended, *await queries.end_oldest(tx, user_id, SESSIONS_KEPT)]:
         inbox.revoke(tx, user_id, old_id, Close.REVOKED)
-    return Opened(session_id, user_id, token, tx.now)
+    return Opened(session_id, user_id, tx.now, token, tx.now)
 
 
 async def refresh(db: Database, settings: Settings, token: str) -> Tokens:
@@ -75,7 +75,7 @@ async def rotate(tx: Transaction, settings: Settings, token: str) -> Opened | No
     expires_at = tx.now + settings.refresh_token_seconds * SECOND
     session = await queries.rotate(tx, family, presented, hash_secret(successor), expires_at)
     if session is not None:
-        return Opened(session.id, session.user_id, successor, tx.now)
+        return Opened(session.id, session.user_id, session.created_at, successor, tx.now)
     session = await queries.find_family(tx, family)
     if session is None:
         return None
@@ -83,7 +83,7 @@ async def rotate(tx: Transaction, settings: Settings, token: str) -> Opened | No
     if session.previous == presented and in_grace:
         for heir in (succeed(secret, token) for secret in settings.jwt_secrets):
             if hash_secret(heir) == session.refresh:
-                return Opened(session.id, session.user_id, heir, tx.now)
+                return Opened(session.id, session.user_id, session.created_at, heir, tx.now)
     await queries.end_session(tx, session.user_id, session.id)
     inbox.revoke(tx, session.user_id, session.id, Close.REVOKED)
     return None
