@@ -289,6 +289,20 @@ async def test_followers_come_in_pages(api: Api) -> None:
     assert await followers(anna, last_seen_id=expected[4]) == []
 
 
+async def test_a_page_after_somebody_does_not_tell_what_they_think(api: Api) -> None:
+    """Who dislikes me, whom I disliked first, and who is hidden from me, are no cursors: they look like a stranger."""
+    anna, fan, hater, late, hidden, stranger = await api.people(6)
+    await swipe(fan, anna)
+    await swipe(hater, anna, "dislike")
+    await swipe(anna, late, "dislike")
+    await swipe(late, anna)
+    await swipe(hidden, anna)
+    await hidden.post(f"/api/users/{anna.id}/block")
+    assert await followers(anna) == [fan.id]
+    for other in (stranger, hater, late, hidden):
+        assert await followers(anna, last_seen_id=other.id) == []
+
+
 @pytest.mark.parametrize("path", ["/followers", "/matches", "/api/users/blocked"])
 async def test_a_page_has_bounds(api: Api, path: str) -> None:
     """A page out of bounds is 400; the last one in bounds is served."""
