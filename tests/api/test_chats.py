@@ -249,3 +249,18 @@ async def test_an_idempotency_key_repeats_the_first_answer(api: Api) -> None:
     ]
     assert (first.status_code, again.status_code) == (201, 200)
     assert again.json() == first.json()
+
+
+async def test_a_kept_answer_keeps_nothing_of_the_other(api: Api) -> None:
+    """What the other is called and wrote is not stored with the key: a repeat after a block finds no chat."""
+    anna, boris = await api.person(), await api.person(name="Борис Маркер")
+    await boris.say(await anna.match(boris), "words of his")
+    body, headers = {"member_ids": [boris.id]}, {"Idempotency-Key": "open-1"}
+    assert (await anna.post("/api/chats", json=body, headers=headers)).json()["last_message"] == "words of his"
+
+    async def read_kept(tx: Transaction) -> list[str]:
+        return await tx.all(str, "SELECT answer FROM answers")
+
+    assert not any("Маркер" in answer or "words" in answer for answer in await api.app.state.db.read(read_kept))
+    await boris.post(f"/api/users/{anna.id}/block")
+    assert (await anna.post("/api/chats", json=body, headers=headers)).status_code == 404

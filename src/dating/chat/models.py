@@ -100,9 +100,9 @@ class Chat(msgspec.Struct, frozen=True):
 
 
 class Opened(msgspec.Struct, frozen=True):
-    """A chat that somebody asked for, and whether it is new."""
+    """A chat that somebody asked for, and whether it is new. Only its id: this is kept as an answer, and what a chat shows is not."""
 
-    chat: Chat
+    chat_id: int
     created: bool
 
 

@@ -71,10 +71,13 @@ async def list_chats(
     tags=TAGS,
     responses=WAS_THERE,
 )
-async def open_chat(data: JSONBody[NewChat], me: NamedDependency[Identity], commit: NamedDependency[Commit]) -> Response[Chat]:
+async def open_chat(
+    data: JSONBody[NewChat], me: NamedDependency[Identity], commit: NamedDependency[Commit], db: NamedDependency[Database]
+) -> Response[Chat]:
     """Find the chat with somebody, or make it."""
     opened = await commit(service.start, me.user_id, data.kind, data.member_ids)
-    return Response(opened.chat, status_code=201 if opened.created else 200)
+    chat = await db.read(service.show_chat, me.user_id, opened.chat_id)
+    return Response(chat, status_code=201 if opened.created else 200)
 
 
 @get("/api/chats/{chat_id:int}", summary="Get a chat", description="One of mine, with its members.", tags=TAGS)

@@ -186,7 +186,7 @@ async def export(tx: Transaction, user_id: int) -> dict[str, Sequence[msgspec.St
 async def start(tx: Transaction, me: int, kind: str, member_ids: list[int]) -> Opened:
     """The direct chat with somebody, made if need be; the other is told of a new one.
 
-    Raises NotAvailable (groups), NotAPair, NoSuchPerson, or MatchNeeded.
+    Raises NotAvailable (groups), NotAPair, NoSuchPerson, MatchNeeded or ChatNotFound.
     """
     if kind == "group":
         raise NotAvailable("Group chats are not available yet.")
@@ -202,7 +202,8 @@ async def start(tx: Transaction, me: int, kind: str, member_ids: list[int]) -> O
     chat_id = made or await queries.find_pair(tx, me, other_id)
     if chat_id is None:
         raise MatchNeeded
-    return Opened(await show_chat(tx, me, chat_id), created=made is not None)
+    await see(tx, me, chat_id)
+    return Opened(chat_id, created=made is not None)
 
 
 async def make(tx: Transaction, me: int, other_id: int) -> int | None:
