@@ -175,7 +175,8 @@ async def scrape(
     """Everything that is counted, or as if there were no such page."""
     if not may_scrape(settings, address, request.headers.get("authorization")):
         raise NotFound
-    return Response(metrics.render().decode(), media_type=METRICS_TYPE)
+    # Litestar names the charset itself, for every type that begins with text/.
+    return Response(metrics.render().decode(), media_type=METRICS_TYPE.removesuffix("; charset=utf-8"))
 
 
 handlers = [healthz, health, ping, about, readyz, scrape]

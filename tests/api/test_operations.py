@@ -64,7 +64,9 @@ async def test_metrics_count_requests_by_template(api: Api) -> None:
     await api.http.get("/ping/")
     for number in range(3):
         await api.http.get(f"/no/such/path{number}")
-    text = (await api.http.get("/metrics")).text
+    answer = await api.http.get("/metrics")
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    text = answer.text
     assert re.search(r'dating_requests_total\{method="GET",route="/ping",status="200"\} 2\.0', text)
     assert re.search(r'dating_requests_total\{method="GET",route="unknown",status="404"\} 3\.0', text)
     for gauge in ("sockets", "inbox_behind", "database_waiting", "events_durable", "events_passing", "events_repaired"):
