@@ -75,6 +75,14 @@ async def test_examples_fit_their_types(api: Api) -> None:
                 msgspec.convert(example, field.annotation)
 
 
+async def test_signing_out_and_leaving_show_their_own_answers(api: Api) -> None:
+    """The example of an answer is what the operation says, not what its neighbor says."""
+    paths = document(api.app)["paths"]
+    for path, method, status in (("/logout", "post", "logged out"), ("/me", "delete", "deleted")):
+        answer = paths[path][method]["responses"]["200"]["content"]["application/json"]
+        assert answer["example"] == {"status": status}, path
+
+
 async def test_examples_look_like_life(api: Api) -> None:
     """No example of a body or an answer is a placeholder."""
     whole = document(api.app)

@@ -137,7 +137,13 @@ Archive = Annotated[
 class Status(msgspec.Struct, frozen=True):
     """It is done."""
 
-    status: Annotated[Literal["logged out", "deleted"], Meta(examples=["logged out"])]
+    status: Annotated[Literal["logged out"], Meta(examples=["logged out"])]
+
+
+class Deleted(msgspec.Struct, frozen=True):
+    """The account is no more."""
+
+    status: Literal["deleted"] = "deleted"
 
 
 class Done(msgspec.Struct, frozen=True):

@@ -16,6 +16,7 @@ from dating.accounts.mail import Postbox
 from dating.accounts.models import (
     AddressOnly,
     Archive,
+    Deleted,
     Done,
     Farewell,
     Login,
@@ -261,7 +262,7 @@ async def delete_me(
     passwords: NamedDependency[Passwords],
     mailer: NamedDependency[Postbox],
     throttle: NamedDependency[Throttle],
-) -> Status:
+) -> Deleted:
     """Erase me and what is mine."""
     return await service.delete_account(db, settings, passwords, mailer, throttle, me, data.password)
 

@@ -19,6 +19,7 @@ from dating.accounts.codes import CODE_MINUTES, BadCode, issue_code, redeem_code
 from dating.accounts.mail import Postbox
 from dating.accounts.models import (
     Account,
+    Deleted,
     Device,
     Done,
     Login,
@@ -28,7 +29,6 @@ from dating.accounts.models import (
     Registration,
     Reset,
     SignedIn,
-    Status,
     Verification,
     Verified,
 )
@@ -342,13 +342,13 @@ async def replace_password(tx: Transaction, me: Identity, old: str, new: str) ->
 
 async def delete_account(
     db: Database, settings: Settings, passwords: Passwords, postbox: Postbox, throttle: Throttle, me: Identity, password: str
-) -> Status:
+) -> Deleted:
     """Erase me and what is mine; a notice is mailed to the address. Raises WrongPassword, RateLimited or Busy."""
     account = await confirm(db, passwords, throttle, me, password)
     await db.write(erase, settings, account)
     if account.email is not None:
         postbox.post(mail.write_farewell(account.email))
-    return Status("deleted")
+    return Deleted()
 
 
 async def erase(tx: Transaction, settings: Settings, account: Account) -> None:
