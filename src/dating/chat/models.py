@@ -100,7 +100,7 @@ class Chat(msgspec.Struct, frozen=True):
 
 
 class Opened(msgspec.Struct, frozen=True):
-    """A chat that somebody asked for, and whether it is new. Only its id: this is kept as an answer, and what a chat shows is not."""
+    """A chat that somebody asked for, and whether it is new. Its id alone: this answer is kept, what a chat shows is not."""
 
     chat_id: int
     created: bool
