@@ -289,6 +289,18 @@ async def test_ending_a_session_closes_its_sockets(server: Server) -> None:
         assert await second.closed() == 4403
 
 
+async def test_a_ticket_of_an_ended_session_does_nothing(server: Server) -> None:
+    """A socket token that outlives its session opens a socket that is closed; what was said on it meanwhile is not done."""
+    anna, boris = await server.people(2)
+    message = await boris.say(await anna.match(boris), "Привет")
+    ticket = (await anna.post("/ws/start")).json()["session_token"]
+    await anna.post("/logout")
+    async with server.connect(f"/ws/chat?session={ticket}") as socket:
+        await socket.send(type="delivered", chat_id=message["chat_id"], message_id=message["id"])
+        assert await socket.closed() == 4403
+    assert await boris.told() == ["match", "message"]
+
+
 async def test_a_stolen_refresh_token_closes_the_sockets(server: Server) -> None:
     """Reuse ends the session, and its sockets with it."""
     anna = await server.person("anna")

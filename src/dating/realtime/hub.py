@@ -249,6 +249,7 @@ class Hub:
         conn = secrets.token_hex(8)
         self.say(session, Hello(conn, self.epoch, place.top, self._settings.heartbeat_seconds, expires))
         session.greeting = False
+        self.intake.resume(session)
         session.top = max(session.top, place.top)
         session.last = place.top
         if since is not None and epoch in (None, self.epoch) and place.covers(since):

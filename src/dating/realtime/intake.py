@@ -95,7 +95,11 @@ class Intake:
         if len(session.frames) >= QUEUE:
             raise TooManyFrames
         session.frames.append(frame)
-        if session.working is None:
+        self.resume(session)
+
+    def resume(self, session: Session) -> None:
+        """Work on what waits. Nothing is done before the greeting: only that looks whether the session is still one."""
+        if session.frames and session.working is None and not session.greeting:
             session.working = asyncio.create_task(self._work(session, session.frames))
 
     async def _work(self, session: Session, frames: deque[Inbound]) -> None:
