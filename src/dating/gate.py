@@ -43,6 +43,7 @@ from dating.observe import Metrics, new_request_id, request_id
 from dating.realtime.inbox import Revoked
 from dating.realtime.routes import enter
 from dating.settings import Settings
+from dating.throttle import name_network
 from dating.tokens import Identity, InvalidToken, verify_access
 
 logger = logging.getLogger(__name__)
@@ -198,13 +199,13 @@ class Gate:
         return None
 
     def _address(self, scope: Any) -> str:
-        """The client's address: the last one in X-Forwarded-For that is not a trusted proxy of ours."""
+        """Where the client is: the last one in X-Forwarded-For that is not a trusted proxy of ours."""
         address = (scope.get("client") or ("", 0))[0]
         forwarded = [v for n, v in scope["headers"] if n == b"x-forwarded-for"]
         hops = [hop.strip() for hop in b",".join(forwarded).decode("latin-1").split(",") if hop.strip()]
         while hops and self._trusts(address):
             address = hops.pop()
-        return address
+        return name_network(address) if ":" in address else address
 
     def _trusts(self, address: str) -> bool:
         try:

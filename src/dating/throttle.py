@@ -109,6 +109,17 @@ def list_windows(name: str, key: str) -> list[str]:
     return [f"dating:limit:{{{tag}}}:before", f"dating:limit:{{{tag}}}:now"]
 
 
+def name_network(address: str) -> str:
+    """What an IPv6 address is counted as: its /64, in which every customer has all the addresses there are. Others stay."""
+    try:
+        given = ipaddress.IPv6Address(address)
+    except ValueError:
+        return address
+    if given.ipv4_mapped is not None:
+        return str(given.ipv4_mapped)
+    return address if given.is_loopback else str(ipaddress.IPv6Network((int(given) >> 64 << 64, 64)))
+
+
 def is_loopback(address: str) -> bool:
     """Whether this is the machine itself (or a test client without an address)."""
     try:

@@ -285,6 +285,20 @@ async def test_guessing_from_many_addresses_is_stopped_but_not_for_known_devices
         assert await attempt(103, password=PASSWORD) == 200
 
 
+async def test_the_addresses_of_one_network_count_as_one(settings: Settings) -> None:
+    """Who has a /64 of IPv6 has as many addresses as they like, and one limit; the next network has its own."""
+    behind = msgspec.structs.replace(settings, rate_limits=True, trusted_proxies=("127.0.0.1/32",), limit_login="3/minute")
+    async with running(behind) as api:
+
+        async def attempt(address: str) -> int:
+            body = {"username": f"nobody{address}", "password": "wrong password"}
+            return (await api.http.post("/login", json=body, headers={"X-Forwarded-For": address})).status_code
+
+        assert [await attempt(f"2001:db8::{number}:1") for number in range(5)] == [401] * 3 + [429] * 2
+        assert await attempt("2001:db8:0:1::1") == 401
+        assert [await attempt(f"::ffff:203.0.113.{number}") for number in range(5)] == [401] * 5
+
+
 async def test_the_right_password_is_never_counted(settings: Settings) -> None:
     """Signing in thirty times in a row is nobody's attack."""
     async with running(msgspec.structs.replace(settings, rate_limits=True, limit_account="5/hour")) as api:
