@@ -108,6 +108,16 @@ class Postgres:
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
+        self.spawn()
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            if self.answers():
+                return
+            time.sleep(0.05)
+        raise AssertionError((self.folder / "log").read_text())
+
+    def spawn(self) -> None:
+        """Start the server and wait for nothing."""
 
         def prepare() -> None:
             if self.demote is not None:
@@ -119,15 +129,29 @@ class Postgres:
         command += [word for setting in settings for word in ("-c", setting)]
         with (self.folder / "log").open("wb") as log:
             self._process = subprocess.Popen(command, preexec_fn=prepare, stdout=log, stderr=log, cwd=self.folder)
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            try:
-                self._run("psql", "-h", str(self.folder), "-U", "postgres", "-c", "SELECT 1")
-            except AssertionError:
-                time.sleep(0.05)
-            else:
-                return
-        raise AssertionError((self.folder / "log").read_text())
+
+    def answers(self) -> bool:
+        """Whether it takes statements."""
+        try:
+            self.execute("SELECT 1")
+        except AssertionError:
+            return False
+        return True
+
+    @property
+    def alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def kill(self) -> None:
+        """kill -9 of the server and of every process of it."""
+        assert self._process is not None
+        pid = self._process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        self._process.kill()
+        for child in map(int, children):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+        self._process.wait()
 
     def create(self, name: str, template: str = "template0") -> str:
         """A new database; its URL."""

@@ -137,6 +137,10 @@ class PostgresDatabase(Database):
                 TimeoutError,
                 asyncpg.PostgresConnectionError,
                 asyncpg.OperatorInterventionError,
+                asyncpg.InternalClientError,  # the driver's word when the connection ends between two of its steps
+                asyncpg.TooManyConnectionsError,
+                asyncpg.LockNotAvailableError,
+                asyncpg.IdleInTransactionSessionTimeoutError,
             ) as error:
                 raise DatabaseAway(retry_after=1) from error
         raise AssertionError("unreachable")

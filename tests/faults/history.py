@@ -1,0 +1,208 @@
+"""What clients attempted, what was answered and what their devices saw; and at the end what of it does not fit together."""
+
+from collections import Counter, defaultdict
+from typing import Any
+
+import msgspec
+
+from dating.database import Database, Transaction
+
+
+class Send(msgspec.Struct, eq=False):
+    """One message that somebody tries to send until it is answered, in seconds of the referee's clock."""
+
+    sender_id: int
+    receiver_id: int
+    chat_id: int
+    client_id: str
+    content: str
+    invoked: float
+    answered: float | None = None
+    ids: set[int] = msgspec.field(default_factory=set)  # more than one: the server has forgotten that it had answered
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """What one device of a person has applied, once each, in the order of its numbers."""
+
+    user_id: int
+    frames: list[dict[str, Any]]
+    moments: dict[int, float]  # message id -> when it was applied
+    gaps: int
+
+
+class Row(msgspec.Struct, frozen=True):
+    """A message of a person in the database."""
+
+    id: int
+    chat_id: int
+    sender_id: int
+    client_id: str
+    content: str
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """An entry of an inbox."""
+
+    user_id: int
+    seq: int
+    event: str
+
+
+class Matched(msgspec.Struct, frozen=True):
+    """Two people, what each did, and how many chats they have."""
+
+    low_id: int
+    high_id: int
+    mutual: bool
+    matched: bool
+    chats: int
+
+
+class Store(msgspec.Struct, frozen=True):
+    """The truth at the end."""
+
+    messages: list[Row]
+    entries: list[Entry]
+    pairs: list[Matched]
+
+
+MESSAGES = "SELECT id, chat_id, sender_id, client_id, content FROM messages WHERE kind = 'text' ORDER BY id"
+ENTRIES = "SELECT user_id, seq, event FROM inbox ORDER BY user_id, seq"
+PAIRS = """
+    SELECT p.low_id, p.high_id, matched_at IS NOT NULL AS matched,
+           COALESCE(low_action = 'like' AND high_action = 'like', FALSE) AS mutual,
+           (SELECT COUNT(*) FROM chats c WHERE c.low_id = p.low_id AND c.high_id = p.high_id) AS chats
+    FROM pairs p
+"""
+
+
+async def read_store(db: Database) -> Store:
+    """Everything that the checks need of the database."""
+
+    async def read(tx: Transaction) -> Store:
+        return Store(await tx.all(Row, MESSAGES), await tx.all(Entry, ENTRIES), await tx.all(Matched, PAIRS))
+
+    return await db.read(read)
+
+
+class History:
+    """Filled by the clients. Every check answers with what is wrong, one line for each thing; nothing is right."""
+
+    def __init__(self) -> None:
+        self.sends: list[Send] = []
+        self.likes: set[tuple[int, int]] = set()  # attempted; all of them are answered in the end
+        self.chats: dict[int, set[int]] = {}  # the chats made before the load, with their people
+        self.answers: Counter[str] = Counter()
+        self.odd: list[str] = []
+        self.seen: list[Seen] = []
+
+    def judge(self, store: Store) -> dict[str, list[str]]:
+        """All checks."""
+        return {
+            "lost": self.find_lost(store),
+            "unexpected": self.find_unexpected(store),
+            "doubled": self.find_doubled(store),
+            "disagreement": self.find_disagreement(store),
+            "order": self.find_disorder(store),
+            "foreign": self.find_foreign(),
+            "match": self.find_wrong_matches(store),
+            "refused": self.odd,
+        }
+
+    def find_lost(self, store: Store) -> list[str]:
+        """Answered, and not in the database or not on every device of both."""
+        answered = {(send.sender_id, id): send for send in self.sends for id in send.ids}
+        stored = {row.id for row in store.messages}
+        lost = [f"message {id} is not in the database" for _, id in answered if id not in stored]
+        for seen in self.seen:
+            for (_, id), send in answered.items():
+                if seen.user_id in (send.sender_id, send.receiver_id) and id not in seen.moments:
+                    lost.append(f"message {id} never reached person {seen.user_id}")
+        return lost
+
+    def find_unexpected(self, store: Store) -> list[str]:
+        """There, and never attempted, or not as it was attempted."""
+        attempted = {(send.sender_id, send.client_id, send.chat_id, send.content) for send in self.sends}
+        found = [(row.sender_id, row.client_id, row.chat_id, row.content) for row in store.messages]
+        for seen in self.seen:
+            found += [
+                (f["user_id"], f.get("client_id"), f["chat_id"], f["content"]) for f in seen.frames if f["type"] == "message"
+            ]
+        return [f"nobody sent {message}" for message in found if message not in attempted]
+
+    def find_doubled(self, store: Store) -> list[str]:
+        """One send under two ids, or one event applied twice."""
+        doubled = [f"{send.client_id} was answered as {sorted(send.ids)}" for send in self.sends if len(send.ids) > 1]
+        rows = Counter((row.sender_id, row.client_id) for row in store.messages)
+        doubled += [f"{name} has {count} rows" for (_, name), count in rows.items() if count > 1]
+        for seen in self.seen:
+            events = Counter((f["type"], f.get("id"), f.get("user_id")) for f in seen.frames if f["type"] in ("message", "match"))
+            doubled += [f"person {seen.user_id} was told {event} {n} times" for event, n in events.items() if n > 1]
+        return doubled
+
+    def find_disagreement(self, store: Store) -> list[str]:
+        """A device that did not apply exactly what the database has for its person."""
+        truth: dict[int, list[dict[str, Any]]] = defaultdict(list)
+        for entry in store.entries:
+            truth[entry.user_id].append(msgspec.json.decode(entry.event) | {"seq": entry.seq})
+        return [
+            f"a device of person {seen.user_id} has {len(seen.frames)} events, the database {len(truth[seen.user_id])}"
+            for seen in self.seen
+            if seen.frames != truth[seen.user_id]
+        ]
+
+    def find_disorder(self, store: Store) -> list[str]:
+        """Gaps, ids that do not ascend in a chat as they came, or a send answered before one of a lower id had begun."""
+        wrong = [f"person {seen.user_id} saw {seen.gaps} gaps" for seen in self.seen if seen.gaps]
+        for seen in self.seen:
+            tops: Counter[int] = Counter()
+            for frame in seen.frames:
+                if frame["type"] == "message":
+                    if frame["id"] < tops[frame["chat_id"]]:
+                        wrong.append(f"person {seen.user_id} saw message {frame['id']} after {tops[frame['chat_id']]}")
+                    tops[frame["chat_id"]] = frame["id"]
+        sends = {id: send for send in self.sends for id in send.ids}
+        latest: dict[int, float] = defaultdict(float)
+        for id in sorted(sends):
+            send = sends[id]
+            if send.answered is not None and send.answered < latest[send.chat_id]:
+                wrong.append(f"message {id} was answered before one of a lower id was sent")
+            latest[send.chat_id] = max(latest[send.chat_id], send.invoked)
+        return wrong
+
+    def find_foreign(self) -> list[str]:
+        """Frames of a chat that one is not in, or matches with somebody whom one did not like."""
+        wrong = []
+        for seen in self.seen:
+            for frame in seen.frames:
+                if frame["type"] == "match":
+                    mine = (seen.user_id, frame["user_id"]) in self.likes
+                else:
+                    mine = seen.user_id in self.chats.get(frame.get("chat_id", 0), ())
+                if not mine:
+                    wrong.append(f"person {seen.user_id} got {frame}")
+        return wrong
+
+    def find_wrong_matches(self, store: Store) -> list[str]:
+        """A match without both likes, both likes and no match, or another number of chats than one for a match."""
+        wrong = []
+        both = {(one, other) for one, other in self.likes if one < other and (other, one) in self.likes}
+        for pair in store.pairs:
+            expected = (pair.low_id, pair.high_id) in both
+            if (pair.mutual, pair.matched, pair.chats) != (expected, expected, int(expected)):
+                wrong.append(f"{pair}, and both liked: {expected}")
+        missing = both - {(pair.low_id, pair.high_id) for pair in store.pairs}
+        told = Counter((seen.user_id, f["user_id"]) for seen in self.seen for f in seen.frames if f["type"] == "match")
+        wrong += [f"{pair} liked each other in vain" for pair in missing]
+        wrong += [f"not both of {pair} heard of their match" for pair in both if not (told[pair] and told[pair[::-1]])]
+        return wrong
+
+    def measure_staleness(self) -> list[float]:
+        """For every answered message and every device of its receiver, seconds from the answer to the sight; ascending."""
+        answered = {id: send for send in self.sends for id in send.ids if send.answered is not None}
+        return sorted(
+            max(0.0, seen.moments[id] - (send.answered or 0.0))
+            for id, send in answered.items()
+            for seen in self.seen
+            if seen.user_id == send.receiver_id and id in seen.moments
+        )
