@@ -1,11 +1,13 @@
 """The socket as clients meet it: a real server, a real client, both databases."""
 
 import asyncio
+import socket as network
 
 import msgspec
 import pytest
 import websockets
 
+from dating.realtime.events import Error
 from dating.settings import Settings
 from tests.kit import PASSWORD, Server, serving
 
@@ -292,3 +294,29 @@ async def test_endless_nonsense_is_closed(server: Server) -> None:
             assert (await socket.next())["code"] == "bad_frame"
             await asyncio.sleep(0.02)
         assert await socket.closed() == 4400
+
+
+HANDSHAKE = (
+    "GET /ws/chat?session={} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+
+
+async def test_who_stops_reading_is_let_go(settings: Settings) -> None:
+    """A peer that is there and takes nothing keeps neither its socket nor what was to be said to it."""
+    quick = msgspec.structs.replace(settings, heartbeat_seconds=1.0, socket_silence_seconds=2.0)
+    async with serving(quick) as server:
+        hub = server.app.state.hub
+        anna = await server.person()
+        ticket = (await anna.post("/ws/start")).json()["session_token"]
+        with network.create_connection(("127.0.0.1", server.port)) as peer:
+            peer.sendall(HANDSHAKE.format(ticket).encode())
+            while not (hub.sessions() and not hub.sessions()[0].greeting):
+                await asyncio.sleep(0.01)
+            [session] = hub.sessions()
+            for _ in range(4000):
+                hub.say(session, Error("long", "x" * 4000))
+            async with asyncio.timeout(20):
+                while any("run_asgi" in repr(task.get_coro()) for task in asyncio.all_tasks()):
+                    await asyncio.sleep(0.1)
+        assert hub.count() == 0
