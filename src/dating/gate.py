@@ -19,7 +19,7 @@ import msgspec
 from litestar import Request, Response
 from litestar.connection import ASGIConnection
 from litestar.enums import ScopeType
-from litestar.exceptions import HTTPException, SerializationException, ValidationException
+from litestar.exceptions import HTTPException, InternalServerException, SerializationException, ValidationException
 from litestar.handlers import BaseRouteHandler
 from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
@@ -353,6 +353,8 @@ def to_refusal(error: Exception) -> Refusal | None:
         case HTTPException() if error.status_code < 500:
             kind = BY_STATUS.get(error.status_code, Malformed)
             return kind() if kind is not Malformed else Malformed(describe_parse(error))
+        case InternalServerException() if "disconnected" in error.detail:
+            return Malformed("The client went away before its request was whole.")  # nobody is there to read it
         case _:
             return None
 

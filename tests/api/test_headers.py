@@ -210,3 +210,17 @@ async def test_many_refusals_disturb_nobody(server: Server) -> None:
     answers = await asyncio.gather(*nonsense, *sensible)
     assert {answer.status_code for answer in answers[:30]} == {400}
     assert {answer.status_code for answer in answers[30:]} == {200}
+
+
+async def test_a_client_that_leaves_is_no_error_of_ours(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    """A connection that ends in the middle of a body is neither logged nor counted as a failure of the server."""
+    person = await server.person()
+    _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    head = f"POST /swipe HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer {person.token}\r\n"
+    writer.write(head.encode() + b"Content-Type: application/json\r\nContent-Length: 50\r\n\r\n{")
+    await writer.drain()
+    await asyncio.sleep(0.2)
+    writer.transport.abort()
+    await asyncio.sleep(0.2)
+    assert "unhandled" not in caplog.text
+    assert 'status="500"' not in (await server.http.get("/metrics")).text

@@ -279,3 +279,15 @@ async def test_nothing_is_left_behind(room: Room) -> None:
         room.hub.disconnect(wire.session)
     await asyncio.sleep(0.05)
     assert (room.hub.count(), room.hub.lag(), len(asyncio.all_tasks())) == (0, 0, before)
+
+
+async def test_a_long_frame_is_refused(room: Room) -> None:
+    """A frame over the limit is answered with an error, even when it is sound JSON; the socket goes on."""
+    anna = await room.person("anna")
+    wire = room.enter(anna)
+    await until(lambda: wire.frames)
+    assert wire.session is not None
+    room.hub.intake.receive(wire.session, '{"type":"ping"}' + " " * room.settings.socket_frame_bytes)
+    room.hub.intake.receive(wire.session, '{"type":"ping"}')
+    assert wire.types() == ["hello", "error", "pong"]
+    assert wire.frames[1]["code"] == "frame_too_large"

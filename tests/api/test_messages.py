@@ -366,3 +366,11 @@ async def test_history_from_the_beginning(api: Api) -> None:
     first = (await boris.get(f"/chat/messages/{chat}?after_id=0&limit=3")).json()
     rest = (await boris.get(f"/chat/messages/{chat}?after_id={first[-1]['id']}&limit=3")).json()
     assert [message["content"] for message in first + rest if message["kind"] == "text"] == ["0", "1", "2", "3", "4"]
+
+
+async def test_null_is_no_media(api: Api) -> None:
+    """Clients that write null for an empty list are understood."""
+    anna, boris = await api.people(2)
+    chat = await anna.match(boris)
+    nothing = {"media_ids": None, "reply_to_id": None, "client_id": None, "expires_in": None}
+    assert (await anna.say(chat, "привет", **nothing))["content"] == "привет"

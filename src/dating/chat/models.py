@@ -19,9 +19,12 @@ class Draft(msgspec.Struct, frozen=True):
 
     chat_id: Annotated[Id, Meta(examples=[42])]
     content: Content | None = None
-    media_ids: Annotated[
-        list[Annotated[str, Meta(max_length=100)]], Meta(max_length=10, description="media cannot be sent yet", examples=[[]])
-    ] = []
+    media_ids: (
+        Annotated[
+            list[Annotated[str, Meta(max_length=100)]], Meta(max_length=10, description="media cannot be sent yet", examples=[[]])
+        ]
+        | None
+    ) = None
     reply_to_id: Annotated[Id, Meta(description="a message of the same chat", examples=[1000])] | None = None
     client_id: ClientId | None = None
     expires_in: Annotated[int, Meta(ge=1, lt=2**31, description="disappearing messages are not available yet")] | None = None

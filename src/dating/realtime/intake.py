@@ -33,6 +33,13 @@ class TooManyFrames(Throttled):
     detail = "Too many frames; this one was dropped."
 
 
+class LongFrame(BadFrame):
+    """The frame is longer than `socket_frame_bytes`. One twice as long ends the connection (1009) before it is read."""
+
+    code = "frame_too_large"
+    detail = "The frame is too large."
+
+
 class ForeignToken(Forbidden):
     """The token of a `refresh` belongs to another person or session."""
 
@@ -59,6 +66,8 @@ class Intake:
         try:
             if not session.bucket.take():
                 raise TooManyFrames
+            if data is not None and len(data) > self._settings.socket_frame_bytes:
+                raise LongFrame
             self._accept(session, decode(data))
         except Refusal as refusal:
             self._hub.say(session, refuse(refusal))
