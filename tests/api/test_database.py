@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -10,6 +11,7 @@ from dating.database import Clash, Database, DatabaseAway, Overloaded, Transacti
 from dating.database.postgres import numbered
 from dating.database.sqlite import split
 from dating.errors import Malformed, NotFound
+from dating.migrate import migrate
 from dating.settings import Settings
 
 INSERT = "INSERT INTO facts (name, value) VALUES (:name, :value)"
@@ -157,3 +159,36 @@ def test_scripts_split_at_statements() -> None:
         "CREATE TABLE a (x);\nCREATE TRIGGER t AFTER INSERT ON a BEGIN\n UPDATE a SET x = 1;\n DELETE FROM a;\nEND;\nSELECT 1"
     )
     assert [part.split()[0] for part in split(script)] == ["CREATE", "CREATE", "SELECT"]
+
+
+async def test_a_full_disk_refuses_and_recovers(tmp_path: Path) -> None:
+    """When SQLite's file cannot grow, writers hear 503 and nothing is half done; with room again the next one succeeds."""
+
+    async def limit(tx: Transaction, pages: int) -> None:
+        await tx.all(int, f"PRAGMA max_page_count = {pages}")
+
+    db = connect(Settings(database_path=tmp_path / "small.db"))
+    await db.open()
+    await migrate(db)
+    await db.write(limit, 1)
+    with pytest.raises(DatabaseAway) as refusal:
+        await db.write(put, "big", "x" * 1_000_000)
+    assert refusal.value.retry_after == 30
+    await db.write(limit, 100_000)
+    assert await db.write(put, "big", "x" * 1_000_000) == "big"
+    await db.close()
+
+
+async def test_a_listener_that_fails_holds_nobody_up(db: Database) -> None:
+    """A commit whose announcement fails is answered all the same, and so is the next."""
+
+    def fail(notices: list[object]) -> None:
+        raise ValueError("on purpose")
+
+    async def announce(tx: Transaction, name: str) -> str:
+        tx.notices.append(name)
+        return await put(tx, name)
+
+    db.committed = fail
+    assert await db.write(announce, "one") == "one"
+    assert await db.write(announce, "two") == "two"

@@ -13,6 +13,7 @@ That form is what makes both databases cheap and safe behind one service code:
 SQL is one text for both, with `:name` parameters; rows become msgspec structs. Nothing here knows a table.
 """
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
@@ -22,6 +23,8 @@ import msgspec
 from dating.clock import now_microseconds
 from dating.errors import Conflict, Unavailable
 from dating.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Row = TypeVar("Row")
@@ -111,6 +114,14 @@ class Database(ABC):
     @abstractmethod
     async def read(self, fn: Callable[Concatenate[Transaction, P], Awaitable[T]], /, *args: P.args, **options: P.kwargs) -> T:
         """Run `fn(tx, *args)` without the right to write."""
+
+    def announce(self, notices: list[object]) -> None:
+        """Hand on what commits have to tell. What is committed stays so, and is answered, even if the listener fails."""
+        try:
+            if notices:
+                self.committed(notices)
+        except Exception:
+            logger.exception("notices were not announced; sockets find their events in the inboxes")
 
     @abstractmethod
     async def open(self) -> None:

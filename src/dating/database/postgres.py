@@ -101,8 +101,7 @@ class PostgresDatabase(Database):
             async with connection.transaction():
                 tx = PostgresTransaction(connection, self.clock())
                 result = await fn(tx, *args, **options)
-            if tx.notices:
-                self.committed(tx.notices)
+            self.announce(tx.notices)
             return result
 
     async def _read(self, fn: Callable[..., Awaitable[T]], args: tuple[object, ...], options: dict[str, object]) -> T:

@@ -18,6 +18,7 @@ T = TypeVar("T")
 Row = TypeVar("Row")
 P = ParamSpec("P")
 
+DISK = ("disk is full", "disk I/O error", "unable to open")
 BATCH = 256  # functions that share one commit: enough to hide the fsync, few enough to keep the first one's wait short
 
 
@@ -95,7 +96,7 @@ class Lane:
         self._limit = limit
         self._waiting: list[Job] = []
         self._pump: asyncio.Task[None] | None = None
-        self.committed: Committed = lambda notices: None
+        self.announce: Committed = lambda notices: None
 
     def waiting(self) -> int:
         return len(self._waiting)
@@ -113,8 +114,7 @@ class Lane:
         while self._waiting:
             batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
             notices = await self._carry(batch)
-            if notices:
-                self.committed(notices)
+            self.announce(notices)
             for job in batch:
                 settle(job)
         self._pump = None
@@ -150,6 +150,8 @@ def translate(error: BaseException) -> BaseException:
         return Clash().with_traceback(error.__traceback__)
     if isinstance(error, sqlite3.OperationalError) and ("locked" in str(error) or "busy" in str(error)):
         return DatabaseAway("The database is locked by another process; try again in a moment.", retry_after=1)
+    if isinstance(error, sqlite3.OperationalError) and any(word in str(error) for word in DISK):
+        return DatabaseAway("The database cannot write to its disk; try again later.", retry_after=30)
     if isinstance(error, OverflowError):
         return Malformed("A number is out of range.")
     return error
@@ -183,7 +185,7 @@ class SqliteDatabase(Database):
         except (sqlite3.Error, OSError) as error:
             await self.close()
             raise DatabaseAway(f"The database file {path} cannot be opened: {error}.") from error
-        self._writer.committed = self._announce
+        self._writer.announce = self.announce
 
     async def _lane(self, path: Path, *, writes: bool) -> Lane:
         connection = await aiosqlite.connect(path, isolation_level=None, cached_statements=512)
@@ -192,9 +194,6 @@ class SqliteDatabase(Database):
             await connection.execute(pragma)
         perform = self._commit if writes else self._look
         return Lane(connection, partial(perform, connection._conn), self.settings.write_queue)
-
-    def _announce(self, notices: list[object]) -> None:
-        self.committed(notices)
 
     def _commit(self, connection: sqlite3.Connection, batch: list[Job]) -> list[object]:
         """On the writer's thread: every job in its own savepoint, one commit for all of them."""
