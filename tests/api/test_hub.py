@@ -291,3 +291,15 @@ async def test_a_long_frame_is_refused(room: Room) -> None:
     room.hub.intake.receive(wire.session, '{"type":"ping"}')
     assert wire.types() == ["hello", "error", "pong"]
     assert wire.frames[1]["code"] == "frame_too_large"
+
+
+async def test_an_ack_is_taken_silently(room: Room) -> None:
+    """Clients may say what they have applied, however far; nothing is answered and nothing of what follows changes."""
+    anna = await room.person("anna")
+    wire = room.enter(anna)
+    await until(lambda: wire.frames and wire.session and wire.session.reading is None)
+    assert wire.session is not None
+    room.hub.intake.receive(wire.session, '{"type":"ack","seq":99}')
+    await room.tell(anna, 2)
+    await until(lambda: wire.numbers() == [1, 2])
+    assert wire.types() == ["hello", "match", "match"]

@@ -117,10 +117,6 @@ class Hub:
         """The most events that any session here is behind."""
         return max((session.top - session.last for session in self._behind), default=0)
 
-    def online(self, user_id: int) -> bool:
-        """Whether the person has a socket here."""
-        return user_id in self._people
-
     def connect(self, identity: Identity, connection: Connection, since: int | None, epoch: str | None) -> Session:
         """Admit a socket; it is told what it missed after `since`, or nothing when there is no `since`. Raises Leaving."""
         if self.draining:

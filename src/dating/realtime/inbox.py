@@ -153,11 +153,6 @@ async def hold(tx: Transaction, people: Iterable[int]) -> None:
     await tx.run(HOLD, people=msgspec.json.encode(sorted(people)).decode())
 
 
-def pass_on(tx: Transaction, people: Iterable[int], event: Event) -> None:
-    """Send an ephemeral event after the commit to those of the people who are connected."""
-    tx.notices.append(Passing(list(people), msgspec.json.encode(event)))
-
-
 def revoke(tx: Transaction, user_id: int, session_id: int | None, code: int, *, spare: int | None = None) -> None:
     """After the commit, forget the session's tokens and close its sockets; None means every session but `spare`."""
     tx.notices.append(Revoked(user_id, session_id, code, spare))

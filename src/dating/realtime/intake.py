@@ -81,8 +81,8 @@ class Intake:
         match frame:
             case Ping():
                 self._hub.say(session, Pong())
-            case Ack(seq):
-                session.acked = max(session.acked, min(seq, session.last))
+            case Ack():
+                pass  # clients may say it; the position that counts is the `since` of their next connection
             case SendTyping(chat_id) if not self._may_type(session.identity.user_id, chat_id):
                 pass
             case _:

@@ -24,7 +24,6 @@ class Session:
 
     __slots__ = (
         "__weakref__",
-        "acked",
         "bucket",
         "closed",
         "connection",
@@ -47,7 +46,6 @@ class Session:
         self.bucket = bucket
         self.last = 0
         self.top = 0
-        self.acked = 0
         self.unsent = 0
         self.nonsense = 0
         self.progress = 0.0
