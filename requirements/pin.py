@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HERE = Path(__file__).parent
-LISTS = {"serve": [], "dev": ["dev"], "bench": ["dev", "bench"]}
+LISTS = {"serve": [], "dev": ["dev", "plots"], "bench": ["dev", "plots", "bench"]}
 """Which extras each list covers, together with the lists before it."""
 
 USABLE_PYTHON = re.compile(r"^(py3|py2|cp3(11|12|13|14))$|^abi3$")
