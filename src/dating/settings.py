@@ -36,6 +36,9 @@ Count = Annotated[int, Meta(ge=1, le=1_000_000)]
 Seconds = Annotated[int, Meta(ge=1, le=3660 * 86400)]
 Moment = Annotated[float, Meta(ge=0, le=3600)]
 Period = Annotated[float, Meta(ge=0.01, le=3600)]
+Factor = Annotated[float, Meta(ge=0, le=1_000_000)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Slope = Annotated[float, Meta(ge=-100, le=100)]
 Text = Annotated[str, Meta(min_length=1)]
 Limit = Annotated[str, Meta(pattern=r"^[1-9]\d{0,8}/([1-9]\d{0,4} ?)?(second|minute|hour|day)s?$")]
 HIDDEN = {"secret": True}
@@ -126,6 +129,16 @@ class Settings(Struct, frozen=True, kw_only=True):
         int, Meta(ge=0, le=100_000, description="way beyond a cell's edge before a person's cell changes")
     ] = 250
     likes_per_day: Annotated[int, Meta(ge=0, le=1_000_000, description="likes a day for each person; 0: no limit")] = 0
+    ranking_fairness: Annotated[Factor, Meta(description="how much having been shown counts against it; 2 is fairer")] = 1.0
+    ranking_serve: Annotated[Factor, Meta(description="days of swiping until a like is seen that do not count against it")] = 3.0
+    ranking_room: Annotated[Factor, Meta(description="matches a week for which somebody has time")] = 7.0
+    ranking_optimism: Annotated[Factor, Meta(description="deviations added to the appeal of people not known yet")] = 0.5
+    ranking_random_share: Annotated[Share, Meta(description="share of the slots filled by chance, to learn from")] = 0.05
+    ranking_newcomer_share: Annotated[Share, Meta(description="most slots kept for newcomers who lack impressions")] = 0.2
+    ranking_first_impressions: Annotated[int, Meta(ge=0, le=1000, description="impressions that a newcomer is sure to get")] = 10
+    ranking_first_hours: Annotated[Factor, Meta(description="hours after joining in which they are given")] = 48.0
+    ranking_shared_interests: Annotated[Slope, Meta(description="log-odds of a like for each interest of both")] = 0.044
+    ranking_age_gap: Annotated[Slope, Meta(description="log-odds of a like for each year between two people")] = -0.041
     rate_limits: Annotated[bool, Meta(description="0 switches all the limits below off")] = True
     limit_login: Annotated[Limit, Meta(description="sign-in attempts for one account, and for one address")] = "10/minute"
     limit_account: Annotated[Limit, Meta(description="sign-ins to one account from strange devices everywhere")] = "100/hour"

@@ -1,0 +1,12 @@
+"""The weights of the ranking from the settings: each setting `ranking_…` is the weight of that name."""
+
+from msgspec.structs import fields
+
+from dating.matching.ranking import Weights
+from dating.settings import Settings
+
+
+def read_weights(settings: Settings) -> Weights:
+    """What is in force. The settings have bounded every number already."""
+    names = [field.name for field in fields(Weights) if field.name != "base"]
+    return Weights(**{name: getattr(settings, f"ranking_{name}") for name in names})
