@@ -51,7 +51,7 @@ def list_committed() -> Iterator[Path]:
     """Every text that a clone would hold, ours only; found without git, which a bare machine may lack."""
     for folder, folders, names in os.walk(ROOT):
         folders[:] = [name for name in folders if (name[0] != "." or name == ".ci") and name not in UNCOMMITTED]
-        for path in (Path(folder, name) for name in names if name != ".env"):
+        for path in (Path(folder, name) for name in names if name not in (".env", ".git")):
             if b"\0" not in path.read_bytes():
                 yield path
 
