@@ -42,10 +42,11 @@ REQUEST_ID = {"description": "Names this request in the server's log.", "schema"
 def document(app: Litestar) -> dict[str, Any]:
     """The whole OpenAPI 3.1 document of an application, as plain data."""
     whole: dict[str, Any] = app.openapi_schema.to_schema()
+    whole["paths"] = order_paths(app, whole["paths"])
     operations = list(list_operations(app, whole))
     catalog = Catalog(handler for _, handler, _ in operations)
     whole["components"] = {
-        "schemas": catalog.known,
+        "schemas": dict(sorted(catalog.known.items())),
         "securitySchemes": {"bearer": BEARER},
         "headers": {"RetryAfter": RETRY_AFTER, "RequestId": REQUEST_ID},
         "responses": dict(describe_refusals()),
@@ -53,6 +54,16 @@ def document(app: Litestar) -> dict[str, Any]:
     for method, handler, operation in operations:
         complete(method, handler, operation, catalog)
     return whole
+
+
+def order_paths(app: Litestar, paths: dict[str, Any]) -> dict[str, Any]:
+    """In the order of the handlers. Litestar holds the paths of one in a set, so that every process had another order."""
+    ranks: dict[Any, int] = {}
+    for route in app.routes:
+        if isinstance(route, HTTPRoute):
+            first = min(ranks.setdefault(handler.fn, len(ranks)) for handler in route.route_handlers)
+            ranks[route.path_format] = first
+    return dict(sorted(paths.items(), key=lambda item: (ranks[item[0]], item[0])))
 
 
 def list_operations(app: Litestar, whole: dict[str, Any]) -> Iterator[tuple[str, HTTPRouteHandler, dict[str, Any]]]:
