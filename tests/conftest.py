@@ -10,7 +10,18 @@ import pytest
 from dating.database import connect
 from dating.migrate import migrate
 from dating.settings import Settings
+from tests.cluster.valkey import Valkey
 from tests.kit import CHEAP, Api, Postgres, Server, running, serving
+from tests.twins import Doubled, Twins
+
+DOUBLED = ("api", "ws")  # folders whose tests run on two processes
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what needs a server on SQLite, and again on PostgreSQL: on two processes unless the test says why it cannot."""
+    if "ground" in metafunc.fixturenames:
+        alone = metafunc.definition.get_closest_marker("one_process") or metafunc.definition.path.parent.name not in DOUBLED
+        metafunc.parametrize("ground", ["sqlite", "postgres" if alone else "processes"], indirect=True)
 
 
 @pytest.fixture(scope="session")
@@ -43,10 +54,32 @@ def postgres_template(postgres: Postgres) -> str:
     return "template_dating"
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Settings]:
-    """Settings that name a fresh, migrated database: SQLite, then PostgreSQL."""
-    if request.param == "sqlite":
+@pytest.fixture(scope="session")
+def twins() -> Iterator[Twins]:
+    """Two processes that serve what they are told."""
+    twins = Twins()
+    yield twins
+    twins.close()
+
+
+@pytest.fixture(scope="session")
+def shared_valkey() -> Iterator[Valkey]:
+    """One Valkey for the whole run, emptied for every test."""
+    server = Valkey().start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def ground(request: pytest.FixtureRequest) -> str:
+    """What the servers of a test stand on: sqlite, postgres, or processes (two of them on PostgreSQL and Valkey)."""
+    return str(request.param)
+
+
+@pytest.fixture
+def settings(request: pytest.FixtureRequest, ground: str, tmp_path: Path) -> Iterator[Settings]:
+    """Settings that name a fresh, migrated database."""
+    if ground == "sqlite":
         path = tmp_path / "dating.db"
         shutil.copy(request.getfixturevalue("sqlite_template"), path)
         yield Settings(database_path=path, **CHEAP)
@@ -54,7 +87,14 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Setting
     postgres: Postgres = request.getfixturevalue("postgres")
     template = request.getfixturevalue("postgres_template")
     name = postgres.lend(template)
-    yield Settings(database_url=postgres.url(name), **CHEAP)
+    url = postgres.url(name)
+    if ground == "postgres":
+        yield Settings(database_url=url, **CHEAP)
+    else:
+        valkey: Valkey = request.getfixturevalue("shared_valkey")
+        valkey.run("FLUSHALL")
+        twins: Twins = request.getfixturevalue("twins")
+        yield Doubled(database_url=url, redis_url=valkey.url, postgres_pool=4, twins=twins, **CHEAP)
     postgres.take_back(name, template)
 
 

@@ -280,7 +280,13 @@ class Api:
 
 @contextlib.asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[Api]:
-    """A server in this process for the time of a block."""
+    """A server in this process for the time of a block; a pair of processes when the settings say so."""
+    from tests.twins import Doubled, doubling  # it builds on this file
+
+    if isinstance(settings, Doubled):
+        async with doubling(settings) as pair:
+            yield pair
+        return
     app = create_app(settings)
     async with living(app):
         transport = httpx.ASGITransport(app=app, client=("127.0.0.1", 50_000))
@@ -373,7 +379,13 @@ class Server(Api):
 
 @contextlib.asynccontextmanager
 async def serving(settings: Settings) -> AsyncIterator[Server]:
-    """A real server for the time of a block."""
+    """A real server for the time of a block; a pair of processes when the settings say so."""
+    from tests.twins import Doubled, doubling  # it builds on this file
+
+    if isinstance(settings, Doubled):
+        async with doubling(settings) as pair:
+            yield pair
+        return
     app = create_app(settings)
     config = configure(app, settings)
     server = uvicorn.Server(config)

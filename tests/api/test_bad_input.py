@@ -449,6 +449,7 @@ def forge(person: Person, settings: Any, **changes: Any) -> dict[str, str]:
     }
 
 
+@pytest.mark.one_process("httpx does not put such headers on a wire")
 @pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
 async def test_bad_tokens_open_nothing(api: Api) -> None:
     """No token, an expired one and each kind of forged one is 401 with a code, over HTTP."""

@@ -14,6 +14,8 @@ from dating.errors import Malformed, NotFound
 from dating.migrate import migrate
 from dating.settings import Settings
 
+pytestmark = pytest.mark.one_process("asks the database, no server")
+
 INSERT = "INSERT INTO facts (name, value) VALUES (:name, :value)"
 FIND = "SELECT value FROM facts WHERE name = :name"
 

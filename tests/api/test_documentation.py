@@ -16,6 +16,8 @@ from dating.realtime.protocol import Close, decode
 from dating.settings import Settings
 from tests.kit import Api, running
 
+pytestmark = pytest.mark.one_process("looks at the application, not at its answers")
+
 METHODS = ("get", "post", "put", "patch", "delete")
 
 

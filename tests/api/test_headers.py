@@ -70,6 +70,7 @@ async def test_headers_are_on_every_answer(
         assert_problem(response, status, code)
 
 
+@pytest.mark.one_process("breaks the application from inside")
 async def test_a_bug_answers_like_the_rest(settings: Settings) -> None:
     """An unforeseen error is a 500 problem with all headers, and tells nothing about itself."""
     async with running(settings) as api:

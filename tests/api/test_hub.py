@@ -18,6 +18,8 @@ from dating.realtime.session import Session
 from dating.settings import Settings
 from dating.tokens import Identity
 
+pytestmark = pytest.mark.one_process("asks one hub; tests/cluster has several")
+
 ADD = "INSERT INTO users (username, username_key, password, created_at) VALUES (:name, :name, '', :now) RETURNING id"
 
 

@@ -10,6 +10,8 @@ from dating.database import Database, connect
 from dating.migrate import SchemaError, load, migrate, pending
 from dating.settings import Settings
 
+pytestmark = pytest.mark.one_process("asks the database, no server")
+
 
 @pytest.fixture
 async def db(settings: Settings) -> AsyncIterator[Database]:

@@ -25,9 +25,13 @@ async def test_state_is_told_to_anybody(api: Api, path: str, answer: dict[str, A
     """Liveness, readiness and version need no token, and a bad one does not matter."""
     for headers in ({}, {"Authorization": "Bearer nonsense"}):
         response = await api.http.get(path, headers=headers)
-        assert (response.status_code, response.json()) == (200, answer)
+        said = response.json()
+        if api.app.state.settings.redis_url:
+            assert said.get("checks", {}).pop("redis", "ok") == "ok"
+        assert (response.status_code, said) == (200, answer)
 
 
+@pytest.mark.one_process("drains the application from inside")
 async def test_readiness_ends_with_the_drain(api: Api) -> None:
     """A server that sends its sockets away is alive but not ready, and says which part is not."""
     await api.app.state.hub.drain()
@@ -40,6 +44,7 @@ async def test_readiness_ends_with_the_drain(api: Api) -> None:
     assert (await api.http.get("/healthz")).status_code == 200
 
 
+@pytest.mark.one_process("takes the database away from inside")
 async def test_readiness_needs_the_database(settings: Settings) -> None:
     """Without its database a server is not ready, still alive, and other requests are told to come back."""
     async with running(settings) as api:
@@ -58,6 +63,7 @@ async def away(*_: object) -> None:
     raise ConnectionError
 
 
+@pytest.mark.one_process("each process counts for itself")
 async def test_metrics_count_requests_by_template(api: Api) -> None:
     """Requests are counted under the route's template, unknown paths under one name, and gauges show the server."""
     await api.http.get("/ping")
@@ -74,6 +80,7 @@ async def test_metrics_count_requests_by_template(api: Api) -> None:
     assert "dating_loop_lag_seconds_count" in text
 
 
+@pytest.mark.one_process("each process counts for itself")
 async def test_metrics_follow_the_sockets(server: Server) -> None:
     """An open socket is in the gauge, an event that reached it in its counter."""
     anna, boris = await server.people(2)

@@ -369,6 +369,7 @@ async def test_a_hidden_distance_is_null(api: Api) -> None:
     assert (await tom.get(f"/user/{maria.id}")).json()["distance_km"] is None
 
 
+@pytest.mark.one_process("starts a job of the process that was asked")
 async def test_presence_is_for_matches_and_can_be_switched_off(api: Api) -> None:
     """Strangers see the hour and never `is_online`, a match ten minutes and `is_online`; switched off, nobody anything."""
     maria, tom, eve = await api.people(3)

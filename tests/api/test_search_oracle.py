@@ -15,6 +15,8 @@ from dating.profiles.models import Gender, PreferenceChanges, ProfileFields, Set
 from dating.profiles.places import Point
 from dating.settings import Settings
 
+pytestmark = pytest.mark.one_process("asks the database, no server")
+
 NOW = 1_795_000_000_000_000
 TODAY = today(NOW)
 GENDERS: list[Gender | None] = ["male", "female", "nonbinary", None]

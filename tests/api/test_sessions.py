@@ -213,6 +213,7 @@ async def test_racing_sign_ins_of_a_device_leave_one_session(api: Api) -> None:
     assert await api.count("sessions") == 1
 
 
+@pytest.mark.one_process("changes a constant of the program")
 async def test_sessions_are_bounded(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """Too many devices: the one used longest ago goes."""
     monkeypatch.setattr("dating.accounts.sessions.SESSIONS_KEPT", 3)

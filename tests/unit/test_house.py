@@ -184,3 +184,46 @@ def judge(folder: Path) -> tuple[int, str]:
     subprocess.run(run, cwd=folder, check=False, capture_output=True, env=clean)
     judged = subprocess.run([sys.executable, ROOT / ".ci" / "skips.py", report], check=False, capture_output=True, text=True)
     return judged.returncode, (judged.stdout + judged.stderr).strip()
+
+
+# Tests that need a server and cannot have two processes: {file: how many}. Each says why where it stands.
+ONE_PROCESS = {
+    "api/test_bad_input.py": 1,
+    "api/test_database.py": 13,
+    "api/test_documentation.py": 17,
+    "api/test_headers.py": 1,
+    "api/test_hub.py": 15,
+    "api/test_migrations.py": 5,
+    "api/test_operations.py": 4,
+    "api/test_profiles.py": 1,
+    "api/test_search_oracle.py": 1,
+    "api/test_sessions.py": 1,
+    "ws/test_socket.py": 2,
+}
+
+
+def find_reason(marks: list[ast.expr]) -> str | None:
+    """Why it stays on one process, as its mark says."""
+    for mark in marks:
+        if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "pytest.mark.one_process":
+            return str(ast.literal_eval(mark.args[0]))
+    return None
+
+
+def count_one_process(path: Path) -> int:
+    """How many tests of a file cannot run on two processes."""
+    body = ast.parse(path.read_text("utf-8")).body
+    marks = [n.value for n in body if isinstance(n, ast.Assign) and ast.unparse(n.targets[0]) == "pytestmark"]
+    tests = [n for n in body if isinstance(n, ast.AsyncFunctionDef | ast.FunctionDef) and n.name.startswith("test_")]
+    if reason := find_reason(marks):
+        assert reason.strip()
+        return len(tests)
+    return sum(bool(find_reason(test.decorator_list)) for test in tests)
+
+
+def test_what_stays_on_one_process_is_known() -> None:
+    """Everything that asks a server runs on two processes, but for what is counted here: another exception is a decision."""
+    folders = ("api", "ws")
+    files = [path for folder in folders for path in sorted((ROOT / "tests" / folder).glob("test_*.py"))]
+    found = {f"{path.parent.name}/{path.name}": count_one_process(path) for path in files}
+    assert {name: count for name, count in found.items() if count} == ONE_PROCESS

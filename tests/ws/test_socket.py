@@ -103,6 +103,7 @@ async def test_refusals_come_before_the_upgrade(
     assert msgspec.json.decode(response.body or b"")["code"] == code
 
 
+@pytest.mark.one_process("two processes on two ports are two origins")
 async def test_bearer_and_own_origin_are_welcome(server: Server) -> None:
     """/ws takes the access token on the upgrade; a page of our own origin may connect."""
     anna = await server.person()
@@ -302,6 +303,7 @@ HANDSHAKE = (
 )
 
 
+@pytest.mark.one_process("looks into the hub")
 async def test_who_stops_reading_is_let_go(settings: Settings) -> None:
     """A peer that is there and takes nothing keeps neither its socket nor what was to be said to it."""
     quick = msgspec.structs.replace(settings, heartbeat_seconds=1.0, socket_silence_seconds=2.0)
