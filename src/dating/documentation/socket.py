@@ -32,7 +32,7 @@ EXAMPLES: list[Event | Frame] = [
     events.Unmatch(42, 7),
     events.Hidden(),
     events.Typing(42, 5),
-    events.Hello("9f2c1e5ab0d4c377", "x3Jv1QpZ", 118, 25.0, 900),
+    events.Hello("9f2c1e5a.b0d4c3771e5a", "x3Jv1QpZ", 118, 25.0, 900),
     events.Resumed(start=118, to=131),
     events.Resync("trimmed", "x3Jv1QpZ", 5210),
     events.Drain(350),

@@ -95,7 +95,10 @@ class Typing(Event, frozen=True, tag="typing"):
 
 
 class Hello(Event, frozen=True, tag="hello"):
-    """The first frame. `seq` is the top of my inbox, `epoch` names its numbering; `heartbeat` and `expires_in` are seconds."""
+    """The first frame. `seq` is the top of my inbox, `epoch` names its numbering; `heartbeat` and `expires_in` are seconds.
+
+    `conn` names the connection, and up to its dot the server process that holds it.
+    """
 
     conn: str
     epoch: str

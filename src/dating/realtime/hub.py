@@ -63,6 +63,7 @@ class Hub:
         self.heard: Callable[[list[object]], None] = lambda notices: None
         self.draining = False
         self.epoch = ""
+        self.name = secrets.token_hex(4)
         self.sent: dict[str, int] = {"durable": 0, "passing": 0, "repaired": 0}
         self._settings = settings
         self._db = db
@@ -242,7 +243,7 @@ class Hub:
             self.end(session, Close.REVOKED)
             return
         expires = max(0, round(session.identity.expires_at - time.time()))
-        conn = secrets.token_hex(8)
+        conn = f"{self.name}.{secrets.token_hex(6)}"
         self.say(session, Hello(conn, self.epoch, place.top, self._settings.heartbeat_seconds, expires))
         session.greeting = False
         self.intake.resume(session)

@@ -3,6 +3,7 @@
 import asyncio
 import random
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
@@ -16,6 +17,8 @@ from dating.replay.referee import Faults, Frame, Key, Log, read_key
 
 FRAMES_PER_SECOND = 15.0
 BURST = 30.0
+MOVES = 40
+LATEST = 32
 BLAMED = {4400, 4403, 4408, 4409, 4429}
 FRAME = msgspec.json.Decoder(Frame)
 
@@ -35,11 +38,31 @@ class Pace:
         return max(0.0, -self.left / FRAMES_PER_SECOND)
 
 
+class Seats:
+    """The server's processes as sockets find them. Men look for every other one and women for those between, so that the two of a
+    pair sit on different processes; where the latest sockets all found the same one, everybody sits there.
+    """
+
+    def __init__(self) -> None:
+        self.processes: set[str] = set()
+        self._latest: deque[str] = deque(maxlen=LATEST)
+
+    def suits(self, process: str, side: int) -> bool:
+        """Whether a socket of this side, 0 or 1, may stay on the process."""
+        self.processes.add(process)
+        self._latest.append(process)
+        alive = sorted(set(self._latest))
+        return len(alive) == 1 or alive.index(process) % 2 == side
+
+
 class Device:
     """Keeps a socket open, resumes it after every loss, and tells whoever waits what has come."""
 
-    def __init__(self, account: Account, client: Client, server: str, door: asyncio.Semaphore, faults: Faults) -> None:
+    def __init__(
+        self, account: Account, client: Client, server: str, door: asyncio.Semaphore, faults: Faults, seats: Seats, side: int
+    ) -> None:
         self.account, self.client, self.faults, self.door = account, client, faults, door
+        self.seats, self.side, self.process, self.moves = seats, side, "", 0
         self.address = server.replace("http", "ws", 1).rstrip("/") + "/ws/chat"
         self.log = Log(faults)
         self.heard: dict[Key, float] = {}
@@ -96,6 +119,22 @@ class Device:
         with suppress(TimeoutError):
             await asyncio.wait_for(self.online.wait(), patience)
         return self.online.is_set()
+
+    async def settle(self, patience: float) -> bool:
+        """Looks for a better seat if this is the wrong one; False when the socket does not come back in time."""
+        if self.online.is_set():
+            self._sit()
+        return await self.return_online(patience)
+
+    def _sit(self) -> None:
+        """Stays here, or goes and tries the luck of another connection, which the server's machine hands to any process."""
+        if self.seats.suits(self.process, self.side) or self.moves == MOVES:
+            self.moves = 0
+            self.online.set()
+        elif self._socket is not None:
+            self.moves += 1
+            self.online.clear()
+            self._goodbye = asyncio.create_task(self._socket.close())
 
     def drop(self, politely: bool, away: float) -> bool:
         """Loses the socket, with or without a goodbye, for `away` seconds; False when there is none."""
@@ -187,15 +226,16 @@ class Device:
     def _greeted(self, frame: Frame) -> None:
         """The first `hello` sets where this person's numbers begin; later ones wait for `resumed`."""
         self.connections += 1
+        self.process = frame.conn.partition(".")[0]
         if self.connections == 1:
             self.log.applied = frame.seq
-            self.online.set()
+            self._sit()
 
     async def _resumed(self, frame: Frame) -> None:
         self.resumes += 1
         if self.log.applied < frame.to:
             self.faults.add("disordered", f"Resumed up to {frame.to}, but {self.log.applied} was the last event.")
-        self.online.set()
+        self._sit()
         for chat_id in list(self.owed):
             await self.receipt(chat_id)
 

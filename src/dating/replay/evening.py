@@ -16,7 +16,7 @@ from rich.progress import Progress
 from dating.replay.audit import Audit
 from dating.replay.client import Account, Client, Refused
 from dating.replay.data import Date, Evening, Participant, age, profile
-from dating.replay.device import Device
+from dating.replay.device import Device, Seats
 from dating.replay.pair import Pair
 from dating.replay.referee import Faults, Key, Reading, Sent, read_key
 from dating.replay.talk import Line, Turn, plan
@@ -82,7 +82,8 @@ class Stage:
         self.swipe_times: list[float] = []
         self.message_times: list[float] = []
         self.patience = PATIENCE
-        self.typed = self.drops = 0
+        self.seats = Seats()
+        self.typed = self.drops = self.apart = 0
 
     async def play(self) -> None:
         """All phases, from the door to the verdict; raises Refused when not everybody can come in."""
@@ -95,6 +96,7 @@ class Stage:
                 await sockets.enter_async_context(device)
             await self._each("Connecting", devices, self._greet)
             self._require(sum(device.connections > 0 for device in devices))
+            await self._each("Sitting down", devices, self._sit)
             await self._swipe_all()
             await self._talk_all()
             self.audit = Audit(self.client, self.pairs, self.faults)
@@ -133,12 +135,19 @@ class Stage:
         me = await self.client.register(account, mine, f"replay-{person.iid}")
         if (me.get("bio"), me.get("age")) != (mine.bio, age(mine.birthday, today)):
             self.faults.add("wrong", f"{account.username} registered {mine} and became {me}.")
-        self.devices[person.iid] = Device(account, self.client, self.server, self.door, self.faults)
+        side = int(mine.gender == "female")
+        self.devices[person.iid] = Device(account, self.client, self.server, self.door, self.faults, self.seats, side)
 
     async def _greet(self, device: Device) -> None:
         """Nothing may happen before everybody listens."""
         if not await device.return_online(self.patience):
             self.faults.add("wrong", f"The socket of {device.account.username} did not open: {device.trouble}.")
+            self._lose_patience()
+
+    async def _sit(self, device: Device) -> None:
+        """Everybody knows by now how many processes there are."""
+        if not await device.settle(self.patience):
+            self.faults.add("wrong", f"The socket of {device.account.username} did not come back: {device.trouble}.")
             self._lose_patience()
 
     async def _swipe_all(self) -> None:
@@ -198,6 +207,8 @@ class Stage:
     async def _talk(self, pair: Pair, storm: Storm) -> None:
         for device in pair.devices:
             await self._hear(device, ("match", pair.chat_id))
+            await device.return_online(self.patience)
+        self.apart += pair.devices[0].process != pair.devices[1].process
         typed: set[int] = set()
         for turn in pair.turns:
             for by in {line.by for line in turn.lines} - typed:

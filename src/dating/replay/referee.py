@@ -21,6 +21,7 @@ class Frame(msgspec.Struct, frozen=True, omit_defaults=True):
     user_id: int | None = None
     content: str | None = None
     client_id: str | None = None
+    conn: str = ""
     message_id: int = 0
     message_ids: tuple[int, ...] = ()
     kind: str = "text"

@@ -19,7 +19,10 @@ class Times(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """The figures of one run; `requests_per_second` covers the phases of swiping and talking."""
+    """The figures of one run; `requests_per_second` covers the phases of swiping and talking.
+
+    `processes` of the server held sockets, replaced ones included; `apart` pairs began to talk from two of them.
+    """
 
     server: str
     seed: int
@@ -33,6 +36,8 @@ class Report(msgspec.Struct, frozen=True):
     events: int
     typing_sent: int
     typing_shown: int
+    processes: int
+    apart: int
     drops: int
     resumes: int
     recognized: int
@@ -73,6 +78,8 @@ def measure(stage: Stage) -> Report:
         events=sum(len(device.log.events) for device in devices),
         typing_sent=stage.typed,
         typing_shown=stage.audit.typing,
+        processes=len(stage.seats.processes),
+        apart=stage.apart,
         drops=stage.drops,
         resumes=sum(device.resumes for device in devices),
         recognized=sum(device.log.overlap for device in devices),
@@ -115,6 +122,7 @@ def _rows(found: Report) -> list[tuple[str, str]]:
         ("messages", str(found.messages)),
         ("events", str(found.events)),
         ("typing shown / sent", f"{found.typing_shown} / {found.typing_sent}"),
+        ("processes, pairs on two", f"{found.processes}, {found.apart}"),
         ("sockets dropped / resumed", f"{found.drops} / {found.resumes}"),
         ("repeats recognized by seq", str(found.recognized)),
         *((name, _bad(getattr(found, name))) for name in ("lost", "repeated", "disordered", "foreign", "wrong")),
