@@ -1,4 +1,4 @@
-"""The command line: serve, migrate, check, create-admin, replay.
+"""The command line: serve, migrate, check, create-admin, replay, simulate.
 
 Every command imports what it needs when it runs, so that help is quick and the server loads nothing of the others.
 """
@@ -240,6 +240,24 @@ def replay(directory: Path, server: str, **options: Any) -> None:
     from dating.replay import run
 
     raise SystemExit(run(directory, server, **options))
+
+
+@main.command()
+@click.option("--people", type=click.IntRange(50, 20_000), default=4000, show_default=True, help="Size of the population.")
+@click.option("--seeds", type=click.IntRange(1, 100), default=5, show_default=True, help="Populations to average over.")
+@click.option("--policy", "policies", metavar="NAME", multiple=True, help="Only this policy; may be repeated.")
+@click.option("--processes", type=click.IntRange(1, 64), help="Runs at once; as many as there are cores.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for simulation.json and the charts.")
+def simulate(people: int, seeds: int, policies: tuple[str, ...], processes: int | None, out: Path | None) -> None:
+    """Compare ways to choose who is shown to whom, on people who do not exist, over four weeks.
+
+    Policies: random, popularity, one-sided, inbox, reciprocal, ours, ceiling. docs/discovery.md explains them and the figures.
+    """
+    from dating.simulation import POLICIES, run
+
+    if unknown := sorted(set(policies) - set(POLICIES)):
+        raise click.BadParameter(f"{unknown[0]} is not one of {', '.join(POLICIES)}.", param_hint="--policy")
+    raise SystemExit(run(people, seeds, policies or tuple(POLICIES), processes, out))
 
 
 @main.command("env-example", hidden=True)

@@ -39,13 +39,13 @@ def test_help_names_every_command_and_exit_code(tmp_path: Path) -> None:
     """The first help says what there is and what the exit codes mean, and touches nothing."""
     done = dating(tmp_path, "--help")
     assert done.returncode == 0
-    for word in ("serve", "migrate", "check", "create-admin", "replay", "0 all is well", "2 the command"):
+    for word in ("serve", "migrate", "check", "create-admin", "replay", "simulate", "0 all is well", "2 the command"):
         assert word in done.stdout
     assert "env-example" not in done.stdout
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("command", ["serve", "migrate", "check", "create-admin", "replay"])
+@pytest.mark.parametrize("command", ["serve", "migrate", "check", "create-admin", "replay", "simulate"])
 def test_every_command_has_help(tmp_path: Path, command: str) -> None:
     """Each command explains itself."""
     done = dating(tmp_path, command, "--help")
@@ -59,7 +59,14 @@ def test_version(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["nonsense"], ["serve", "--port", "many"], ["serve", "--port", "70000"], ["replay", "no/such/folder"]]
+    "arguments",
+    [
+        ["nonsense"],
+        ["serve", "--port", "many"],
+        ["serve", "--port", "70000"],
+        ["replay", "no/such/folder"],
+        ["simulate", "--policy", "best"],
+    ],
 )
 def test_wrong_usage_is_2(tmp_path: Path, arguments: list[str]) -> None:
     """A command line that makes no sense ends with 2 and a reason on standard error."""

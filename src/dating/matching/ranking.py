@@ -56,7 +56,7 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True):
     (column), each in the order female, male, non-binary, other.
     """
 
-    fairness: float = 1.0  # how strongly exposure counts against further exposure; 0 not at all, 2 fairer
+    fairness: float = 1.5  # how strongly exposure counts against further exposure; 0 not at all, 2 fairer
     serve: float = 3.0  # days of swiping that may pass until a like is seen without counting against it
     room: float = 7.0  # matches a week for which somebody has time
     optimism: float = 0.5  # standard deviations added to an appeal
@@ -158,7 +158,7 @@ def similarity(people: People, weights: Weights) -> Floats:
     for name in FEATURES:
         column = people.features.get(name)
         if column is not None:
-            total += getattr(weights, name) * np.nan_to_num(np.asarray(column, float), posinf=0.0, neginf=0.0)
+            total += getattr(weights, name) * known(np.asarray(column, float), 0.0)
     return bounded(total, -BOUND, BOUND)
 
 
@@ -176,8 +176,13 @@ def tidy(people: People, name: str, unknown: float = 0.0, least: float = 0.0) ->
     column = getattr(people, name)
     if column is None:
         return np.full(len(people.ids), unknown)
-    values = bounded(np.asarray(column, float), least, HUGE if least == 0 else -least)
-    return np.where(np.isnan(values), unknown, values) if math.isnan(values.sum()) else values
+    return known(bounded(np.asarray(column, float), least, HUGE if least == 0 else -least), unknown)
+
+
+def known(values: Floats, unknown: float) -> Floats:
+    """The values, with `unknown` in the place of what is infinite or not a number."""
+    sound = np.isfinite(values)
+    return values if sound.all() else np.where(sound, values, unknown)
 
 
 def bounded(values: Floats, least: float, most: float) -> Floats:
@@ -192,7 +197,7 @@ def finite(value: float) -> float:
 
 def gender_index(bits: Any) -> Any:
     """The row of `base` for a gender's bit (or an array of them); other for what is none."""
-    return GENDER_INDEX[np.clip(bits, 0, 8).astype(np.int64)]
+    return GENDER_INDEX[bounded(np.asarray(bits), 0, 8).astype(np.int64)]
 
 
 def log_factor(ratio: Floats) -> Floats:
@@ -214,14 +219,13 @@ def choose(people: People, scores: Floats, size: int, dice: np.random.Generator,
     """At most `size` of them: the best, with a share of slots by chance and a share for newcomers in places by chance.
 
     Who is there by chance was drawn among everybody given before anything else was looked at: the propensity is 1 / how many.
-    Equal scores go by fewer impressions, then by id.
     """
     count = len(people.ids)
     size = max(0, min(size, count))
     if size == 0:
         return Page(np.zeros(0, np.int64), np.zeros(0, np.int8), np.zeros(0))
-    order = np.lexsort((people.ids, tidy(people, "shown"), -np.nan_to_num(scores, nan=-np.inf)))
-    drawn = dice.choice(count, min(size, int(size * weights.random_share + dice.random())), replace=False)
+    order = sort(people, known(np.asarray(scores, float), -HUGE))
+    drawn = dice.permutation(count)[: min(size, int(size * weights.random_share + dice.random()))]
     kind = np.zeros(count, np.int8)
     newcomers = find_newcomers(people, order, weights)
     kind[newcomers[: math.ceil(size * weights.newcomer_share)]] = Kind.NEWCOMER
@@ -233,6 +237,14 @@ def choose(people: People, scores: Floats, size: int, dice: np.random.Generator,
     rows[np.sort(places[len(placed) :])] = order[kind[order] == Kind.RANKED][: size - len(placed)]
     kinds = kind[rows]
     return Page(rows, kinds, np.where(kinds == Kind.RANDOM, 1 / count, 1.0))
+
+
+def sort(people: People, scores: Floats) -> Indexes:
+    """The best first; equal scores by fewer impressions, then by id."""
+    order = np.argsort(-scores, kind="stable")
+    if (np.diff(scores[order]) == 0).any():
+        order = np.lexsort((people.ids, tidy(people, "shown"), -scores))
+    return order
 
 
 def find_newcomers(people: People, order: Indexes, weights: Weights) -> Indexes:
@@ -264,8 +276,8 @@ def learn(liked: bool, odds: float, choosiness_precision: float = PRIOR, appeal_
 def expect(viewer: Viewer, shown: Viewer, features: Mapping[str, float] | None = None, weights: Weights = DEFAULT) -> float:
     """The log-odds that the viewer likes the shown person, without optimism. `shown` gives gender and appeal."""
     base = weights.base[int(gender_index(viewer.gender))][int(gender_index(shown.gender))]
-    known = [getattr(weights, name) * value for name, value in (features or {}).items() if name in FEATURES]
-    return finite(base + finite(viewer.choosiness) + finite(shown.appeal) + sum(map(finite, known)))
+    said = [getattr(weights, name) * value for name, value in (features or {}).items() if name in FEATURES]
+    return finite(base + finite(viewer.choosiness) + finite(shown.appeal) + sum(map(finite, said)))
 
 
 def sane(precision: float) -> float:

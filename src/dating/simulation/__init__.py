@@ -1,0 +1,77 @@
+"""`dating simulate`: policies of showing people compared on a seeded population."""
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from dating.simulation.figures import Figures, measure
+from dating.simulation.market import play
+from dating.simulation.plots import can_plot, plot
+from dating.simulation.policies import POLICIES
+from dating.simulation.population import DAYS, plan_sessions, populate
+from dating.simulation.report import Report, show, summarize
+
+__all__ = ["POLICIES", "compare", "run"]
+
+NO_PLOTS = "No charts: matplotlib is not installed. It comes with the extra: pip install 'dating[plots]'."
+
+
+def simulate(people: int, seed: int, policy: str) -> Figures:
+    """One run, on arrays."""
+    population = populate(people, seed)
+    return measure(play(population, plan_sessions(population), POLICIES[policy]))
+
+
+def compare(people: int, seeds: int, policies: Sequence[str], processes: int, console: Console) -> Report:
+    """Every policy on every seed, with a bar that counts the runs."""
+    numbers = list(range(1, seeds + 1))
+    runs: dict[tuple[str, int], Figures] = {}
+    columns = (TextColumn("{task.description:24}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("simulating", total=len(policies) * seeds)
+        for policy, seed, figures in run_all(people, numbers, policies, processes):
+            runs[policy, seed] = figures
+            progress.update(bar, advance=1, description=f"{policy}, seed {seed}")
+    by_policy = {policy: [runs[policy, seed] for seed in numbers] for policy in policies}
+    return summarize("on arrays", people, DAYS, numbers, by_policy)
+
+
+def run_all(people: int, seeds: Sequence[int], policies: Sequence[str], processes: int) -> Iterator[tuple[str, int, Figures]]:
+    """The runs as they end, in this process or in several."""
+    jobs = [(policy, seed) for seed in seeds for policy in policies]
+    if processes == 1:
+        yield from ((policy, seed, simulate(people, seed, policy)) for policy, seed in jobs)
+        return
+    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+        futures: dict[Future[Figures], tuple[str, int]] = {
+            pool.submit(simulate, people, seed, policy): (policy, seed) for policy, seed in jobs
+        }
+        yield from ((*futures[done], done.result()) for done in as_completed(futures))
+
+
+def run(people: int, seeds: int, policies: Sequence[str], processes: int | None, out: Path | None) -> int:
+    """Compare, print the table and write `simulation.json` and the charts into `out`; the exit status."""
+    report = compare(people, seeds, policies, processes or os.cpu_count() or 1, Console(stderr=True))
+    console = Console()
+    if not console.is_terminal:
+        console.width = 160
+    show(report, console)
+    if out is not None:
+        write(report, out, console)
+    return 0
+
+
+def write(report: Report, out: Path, console: Console) -> None:
+    """The report as JSON, and charts where they can be drawn."""
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "simulation.json").write_bytes(msgspec.json.format(msgspec.json.encode(report)))
+    if can_plot():
+        plot(report, out)
+    else:
+        console.print(NO_PLOTS, markup=False)
