@@ -1,4 +1,4 @@
-"""The command line: serve, migrate, check, create-admin, replay, simulate.
+"""The command line: serve, migrate, check, create-admin, replay, simulate, eval.
 
 Every command imports what it needs when it runs, so that help is quick and the server loads nothing of the others.
 """
@@ -258,6 +258,23 @@ def simulate(people: int, seeds: int, policies: tuple[str, ...], processes: int 
     if unknown := sorted(set(policies) - set(POLICIES)):
         raise click.BadParameter(f"{unknown[0]} is not one of {', '.join(POLICIES)}.", param_hint="--policy")
     raise SystemExit(run(people, seeds, policies or tuple(POLICIES), processes, out))
+
+
+@main.command("eval")
+@click.option(
+    "--speed-dating",
+    "directory",
+    required=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder with people.csv and dates.csv.",
+)
+@click.option("--seed", type=int, default=1, show_default=True, help="Fixes every choice.")
+@click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures as JSON too.")
+def evaluate(directory: Path, seed: int, report: Path | None) -> None:
+    """Say how well the ranking tells, of real dates that it has not seen, which became a match."""
+    from dating.evaluation import evaluate as run
+
+    raise SystemExit(run(directory, seed, report))
 
 
 @main.command("env-example", hidden=True)

@@ -39,13 +39,13 @@ def test_help_names_every_command_and_exit_code(tmp_path: Path) -> None:
     """The first help says what there is and what the exit codes mean, and touches nothing."""
     done = dating(tmp_path, "--help")
     assert done.returncode == 0
-    for word in ("serve", "migrate", "check", "create-admin", "replay", "simulate", "0 all is well", "2 the command"):
+    for word in ("serve", "migrate", "check", "create-admin", "replay", "simulate", "eval", "0 all is well", "2 the command"):
         assert word in done.stdout
     assert "env-example" not in done.stdout
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("command", ["serve", "migrate", "check", "create-admin", "replay", "simulate"])
+@pytest.mark.parametrize("command", ["serve", "migrate", "check", "create-admin", "replay", "simulate", "eval"])
 def test_every_command_has_help(tmp_path: Path, command: str) -> None:
     """Each command explains itself."""
     done = dating(tmp_path, command, "--help")
