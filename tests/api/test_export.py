@@ -37,6 +37,10 @@ ELSEWHERE = {
     "codes": "secret",
     "tickets": "secret",
     "migrations": "names nobody",
+    "standings": "what the ranking reckons of a person, which nobody is shown",
+    "lessons": "the same of a day's swipes, which are there",
+    "exposures": "whom the server showed to whom",
+    "reveals": "counts for a limit",
 }
 """Why a table is not a kind."""
 

@@ -30,7 +30,7 @@ q.discoverable AND q.user_id <> :me AND q.recency >= :since
                OR CASE WHEN q.user_id < :me THEN s.low_action ELSE s.high_action END = 'dislike'
                OR (:without_likers AND CASE WHEN q.user_id < :me THEN s.low_action ELSE s.high_action END IS NOT NULL))
     )
-    AND q.user_id NOT IN (SELECT h.other_id FROM hidden h WHERE h.viewer_id = :me)
+    AND q.user_id NOT IN (SELECT h.other_id FROM unwanted h WHERE h.viewer_id = :me)
     AND EXISTS (SELECT 1 FROM people n WHERE n.id = q.user_id)
 """
 

@@ -111,6 +111,11 @@ CLEAR_LOW = "UPDATE pairs SET low_action = NULL, low_at = NULL, matched_at = NUL
 CLEAR_HIGH = "UPDATE pairs SET high_action = NULL, high_at = NULL, matched_at = NULL, unmatched_at = NULL WHERE high_id = :me_id"
 ERASE_PAIRS = "DELETE FROM pairs WHERE low_id = :user_id OR high_id = :user_id"
 ERASE_LIKES = "DELETE FROM likes_used WHERE user_id = :user_id"
+ERASE_STANDING = "DELETE FROM standings WHERE user_id = :user_id"
+ERASE_LESSONS = "DELETE FROM lessons WHERE viewer_id = :user_id OR shown_id = :user_id"
+ERASE_EXPOSURES = "DELETE FROM exposures WHERE viewer_id = :user_id OR shown_id = :user_id"
+ERASE_REVEALS = "DELETE FROM reveals WHERE user_id = :user_id"
+ERASURES = (ERASE_PAIRS, ERASE_LIKES, ERASE_STANDING, ERASE_LESSONS, ERASE_EXPOSURES, ERASE_REVEALS)
 EXPORT_SWIPES = """
 SELECT (
     SELECT id FROM people WHERE id = s.other_id
@@ -205,8 +210,8 @@ async def likes_used(tx: Transaction, me_id: int) -> list[LikesUsed]:
 
 async def erase(tx: Transaction, user_id: int) -> None:
     """Remove every row of the person, the other sides' swipes included."""
-    await tx.run(ERASE_PAIRS, user_id=user_id)
-    await tx.run(ERASE_LIKES, user_id=user_id)
+    for statement in ERASURES:
+        await tx.run(statement, user_id=user_id)
 
 
 def pair(one_id: int, other_id: int) -> dict[str, int]:
