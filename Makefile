@@ -8,7 +8,7 @@ RUN := $(VENV)/bin/python
 PIP := $(PYTHON) -m pip --python $(RUN) --disable-pip-version-check --quiet
 SOURCES := pyproject.toml
 
-.PHONY: help serve cluster test check bench format pin clean
+.PHONY: help serve cluster test check soak bench format pin clean
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
@@ -29,6 +29,9 @@ check: $(VENV)/dev.stamp ## check format, style, types and layers
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy
 	$(VENV)/bin/lint-imports
+
+soak: $(VENV)/dev.stamp ## hurt a cluster for 30 minutes; ARGS="--seconds 60 --seed 7"
+	@exec $(RUN) -m tests.faults.referee --kind cluster --seconds 1800 $(ARGS)
 
 bench: $(VENV)/bench.stamp ## measure: messages, swipes, candidates, sockets
 	@exec $(RUN) -m bench $(ARGS)

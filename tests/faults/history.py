@@ -58,6 +58,13 @@ class Matched(msgspec.Struct, frozen=True):
     chats: int
 
 
+class Top(msgspec.Struct, frozen=True):
+    """The last number of an inbox."""
+
+    user_id: int
+    seq: int
+
+
 class Store(msgspec.Struct, frozen=True):
     """The truth at the end."""
 
@@ -68,12 +75,18 @@ class Store(msgspec.Struct, frozen=True):
 
 MESSAGES = "SELECT id, chat_id, sender_id, client_id, content FROM messages WHERE kind = 'text' ORDER BY id"
 ENTRIES = "SELECT user_id, seq, event FROM inbox ORDER BY user_id, seq"
+TOPS = "SELECT user_id, MAX(seq) AS seq FROM inbox GROUP BY user_id"
 PAIRS = """
     SELECT p.low_id, p.high_id, matched_at IS NOT NULL AS matched,
            COALESCE(low_action = 'like' AND high_action = 'like', FALSE) AS mutual,
            (SELECT COUNT(*) FROM chats c WHERE c.low_id = p.low_id AND c.high_id = p.high_id) AS chats
     FROM pairs p
 """
+
+
+async def read_tops(tx: Transaction) -> list[Top]:
+    """Where each inbox ends now."""
+    return await tx.all(Top, TOPS)
 
 
 async def read_store(db: Database) -> Store:

@@ -11,6 +11,7 @@ import contextlib
 import random
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ import msgspec
 import websockets
 
 from dating.database import connect
-from tests.faults.history import History, Seen, Send, Store, read_store
+from dating.settings import Settings
+from tests.faults.history import History, Seen, Send, Store, read_store, read_tops
 from tests.faults.nemesis import POSSIBLE, World, torment
 from tests.kit import PASSWORD, Postgres
 
@@ -27,6 +29,7 @@ CLIENTS = 6
 DEVICES = 2
 ANSWER_SECONDS = 2.0  # a client gives up waiting, and the outcome is unknown
 SETTLE_SECONDS = 30.0
+READ_SECONDS = 600.0  # a long run leaves many rows
 SPARE_DESCRIPTORS = 16  # pools that have grown, and the log
 
 
@@ -194,18 +197,17 @@ class Verdict(msgspec.Struct, frozen=True):
 SHARES = {"p50": 0.5, "p99": 0.99, "max": 1.0}
 
 
-async def settle(world: World, devices: list[Device]) -> Store:
+async def settle(settings: Settings, devices: Sequence[Device]) -> Store:
     """Wait until every device has everything, for a limited time; the database then."""
-    db = connect(world.settings)
+    db = connect(msgspec.structs.replace(settings, postgres_statement_seconds=READ_SECONDS))
     await db.open()
     end = now() + SETTLE_SECONDS
     try:
         while True:
-            store = await read_store(db)
-            tops = {entry.user_id: entry.seq for entry in store.entries}
+            tops = {entry.user_id: entry.seq for entry in await db.read(read_tops)}
             if all(device.seq >= tops.get(device.user_id, 0) for device in devices) or now() > end:
                 await asyncio.sleep(0.3)  # for what comes twice or should not come at all
-                return store
+                return await read_store(db)
             await asyncio.sleep(0.05)
     finally:
         await db.close()
@@ -240,7 +242,7 @@ async def referee(world: World, faults: list[str], seed: int, seconds: float, co
             client.stopping = True
         async with asyncio.timeout(SETTLE_SECONDS):
             await asyncio.gather(*sending)
-        store = await settle(world, devices)
+        store = await settle(world.settings, devices)
         await end_all(listening)
         history.seen = [device.report() for device in devices]
         off = history.judge(store) | {"leaks": await find_leaks(world, before)}
