@@ -11,6 +11,7 @@ import contextlib
 import random
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -182,7 +183,8 @@ class Verdict(msgspec.Struct, frozen=True):
 
     def show(self) -> str:
         """One table, and the first things that are wrong."""
-        rows = [("faults", " ".join(self.faults)), ("acknowledged", str(self.sent))]
+        counted = ", ".join(f"{name}: {count}" for name, count in sorted(Counter(self.faults).items()))
+        rows = [("faults", counted), ("acknowledged", str(self.sent))]
         rows += [("answers", ", ".join(f"{name}: {count}" for name, count in sorted(self.answers.items())))]
         rows += [(f"staleness {name}", f"{self.stale(share) * 1000:.0f} ms") for name, share in SHARES.items()]
         rows += [(name, str(len(lines))) for name, lines in self.off.items()]

@@ -75,7 +75,7 @@ async def test_kills_lose_nothing(service: Service) -> None:
         await end_all([*listening, *sending])
     history.seen = [phone.report() for phone in phones]
     sent = sum(bool(send.ids) for send in history.sends)
-    verdict = Verdict([f"{service.kills} kills"], sent, dict(history.answers), history.measure_staleness(), history.judge(store))
+    verdict = Verdict(["kill"] * service.kills, sent, dict(history.answers), history.measure_staleness(), history.judge(store))
     print(verdict.show())
     assert verdict.good, verdict.show()
     assert sent >= service.messages
