@@ -153,7 +153,7 @@ def cors(settings: Settings) -> CORSConfig | None:
         allow_origins=list(settings.cors_origins),
         allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
         allow_headers=headers,
-        expose_headers=["Retry-After", "X-Request-Id"],
+        expose_headers=["RateLimit", "Retry-After", "X-Request-Id"],
         max_age=600,
     )
 

@@ -129,6 +129,10 @@ class Settings(Struct, frozen=True, kw_only=True):
         int, Meta(ge=0, le=100_000, description="way beyond a cell's edge before a person's cell changes")
     ] = 250
     likes_per_day: Annotated[int, Meta(ge=0, le=1_000_000, description="likes a day for each person; 0: no limit")] = 0
+    superlikes_per_day: Annotated[int, Meta(ge=0, le=1_000_000, description="superlikes a day for each person; 0: no limit")] = 5
+    rewinds_per_day: Annotated[
+        int, Meta(ge=0, le=1_000_000, description="swipes that each person may take back a day; 0: no limit")
+    ] = 20
     ranking_fairness: Annotated[Factor, Meta(description="how much having been shown counts against it; 2 is fairer")] = 1.5
     ranking_serve: Annotated[Factor, Meta(description="days of swiping until a like is seen that do not count against it")] = 3.0
     ranking_room: Annotated[Factor, Meta(description="matches a week for which somebody has time")] = 7.0

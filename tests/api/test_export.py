@@ -15,6 +15,8 @@ KINDS = {
     "profile": "profiles WHERE user_id = :me",
     "sessions": "sessions WHERE user_id = :me",
     "swipes": "swipes WHERE user_id = :me AND action IS NOT NULL",
+    "superlikes": "superlikes WHERE sender_id = :me",
+    "spent": "spent WHERE user_id = :me",
     "likes_used": "likes_used WHERE user_id = :me",
     "chat_memberships": "members WHERE user_id = :me",
     "read_marks": "reads WHERE user_id = :me",
@@ -80,6 +82,8 @@ async def test_every_row_and_text_of_mine_is_there(settings: Settings) -> None:
         people = await api.people(4)
         open_id, closed_id, hidden_id = [await anna.match(other) for other in people[:3]]
         await anna.post("/swipe", json={"target_id": people[3].id, "action": "dislike"})
+        fan = await api.person()
+        await anna.post("/swipe", json={"target_id": fan.id, "action": "superlike", "note": "моя записка"})
         for chat_id, other in zip((open_id, closed_id, hidden_id), people, strict=False):
             await anna.say(chat_id, f"мои слова {other.username}", client_id=f"мой-{other.username}")
         replies = [await people[0].say(open_id, f"ответ {number}") for number in range(3)]
@@ -95,16 +99,16 @@ async def test_every_row_and_text_of_mine_is_there(settings: Settings) -> None:
         written = write(archive)
         mine = [*fields.values(), *links.values(), *texts["interests"], *prompts[0].values(), "моё_имя", "my@example.org"]
         mine += [f"мои слова {other.username}" for other in people[:3]] + [f"мой-{other.username}" for other in people[:3]]
-        for text in [*mine, "my-key", "1994-05-17", "ответ 0"]:
+        for text in [*mine, "my-key", "1994-05-17", "ответ 0", "моя записка"]:
             assert f'"{text}"' in written, text
         assert [chat["id"] for chat in archive["chats"]] == [open_id]
         assert [match["user_id"] for match in archive["matches"]] == [people[0].id]
         assert {row["content"] for row in archive["messages_in_closed_chats"]} == {
             f"мои слова {other.username}" for other in people[1:3]
         }
-        assert {row["action"] for row in archive["swipes"]} == {"like", "dislike", "unmatch"}
+        assert {row["action"] for row in archive["swipes"]} == {"like", "dislike", "superlike", "unmatch"}
         assert all(row["acted_at"].endswith("Z") for row in archive["swipes"])
-        assert [(row["used"], len(row["day"])) for row in archive["likes_used"]] == [(3, 10)]
+        assert [(row["used"], len(row["day"])) for row in archive["likes_used"]] == [(4, 10)]
 
 
 async def test_every_table_is_thought_of(api: Api) -> None:

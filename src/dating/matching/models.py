@@ -9,13 +9,15 @@ from dating.profiles.models import User
 from dating.realtime.events import Id
 
 Action = Literal["like", "dislike", "superlike"]
+NOTE = 140  # characters that come with a superlike
 
 
 class Swipe(msgspec.Struct, frozen=True):
-    """What I think of somebody. A superlike counts as a like."""
+    """What I think of somebody. A superlike counts as a like, is told at once, and may bring a note."""
 
     target_id: Annotated[Id, Meta(examples=[7])]
     action: Annotated[Action, Meta(examples=["like"])]
+    note: Annotated[str, Meta(max_length=NOTE, examples=["Тоже люблю старые карты 🗺️"])] | None = None
 
 
 class SwipeAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -31,6 +33,29 @@ class Undone(msgspec.Struct, frozen=True):
 
     target_id: Annotated[Id, Meta(examples=[7])]
     status: Literal["undone"] = "undone"
+
+
+class Follower(User, frozen=True, kw_only=True):
+    """Somebody who likes me; `note` are the words of a superlike, if it came with some."""
+
+    superlike: bool
+    note: Annotated[str | None, Meta(examples=["Тоже люблю старые карты 🗺️"])]
+
+
+class Allowance(msgspec.Struct, frozen=True):
+    """How many I may spend a day and how many are left today; null: no limit."""
+
+    per_day: Annotated[int | None, Meta(examples=[5])]
+    left: Annotated[int | None, Meta(examples=[4])]
+
+
+class Allowances(msgspec.Struct, frozen=True, kw_only=True):
+    """What is left until `resets_at`, the next midnight UTC."""
+
+    likes: Allowance
+    superlikes: Allowance
+    rewinds: Allowance
+    resets_at: Annotated[str, Meta(examples=["2026-11-21T00:00:00.000Z"])]
 
 
 class Match(msgspec.Struct, frozen=True):
@@ -78,6 +103,21 @@ class LikesUsed(msgspec.Struct, frozen=True):
 
     day: int
     used: int
+
+
+class Superlike(msgspec.Struct, frozen=True):
+    """Who superlikes me, and what it says."""
+
+    sender_id: int
+    note: str | None
+
+
+class OwnSuperlike(msgspec.Struct, frozen=True):
+    """What a superlike of mine says, for my archive; `user_id` is None while I cannot see the person."""
+
+    user_id: int | None
+    note: str | None
+    sent_at: int
 
 
 class MatchRow(msgspec.Struct, frozen=True):

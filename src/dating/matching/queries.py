@@ -4,8 +4,10 @@ A person's side of a pair is `low` or `high`, by id. What a swipe changes is wri
 two statements; what only reads goes through the view `swipes`, which has a row for either side.
 """
 
+import msgspec
+
 from dating.database import Transaction
-from dating.matching.models import Changed, LikesUsed, MatchRow, MySwipe, OwnSwipe
+from dating.matching.models import Changed, LikesUsed, MatchRow, MySwipe, OwnSuperlike, OwnSwipe, Superlike
 
 
 def swiping(mine: str, theirs: str) -> str:
@@ -115,7 +117,8 @@ ERASE_STANDING = "DELETE FROM standings WHERE user_id = :user_id"
 ERASE_LESSONS = "DELETE FROM lessons WHERE viewer_id = :user_id OR shown_id = :user_id"
 ERASE_EXPOSURES = "DELETE FROM exposures WHERE viewer_id = :user_id OR shown_id = :user_id"
 ERASE_REVEALS = "DELETE FROM reveals WHERE user_id = :user_id"
-ERASURES = (ERASE_PAIRS, ERASE_LIKES, ERASE_STANDING, ERASE_LESSONS, ERASE_EXPOSURES, ERASE_REVEALS)
+ERASE_SUPERLIKES = "DELETE FROM superlikes WHERE sender_id = :user_id OR receiver_id = :user_id"
+ERASURES = (ERASE_PAIRS, ERASE_LIKES, ERASE_SUPERLIKES, ERASE_STANDING, ERASE_LESSONS, ERASE_EXPOSURES, ERASE_REVEALS)
 EXPORT_SWIPES = """
 SELECT (
     SELECT id FROM people WHERE id = s.other_id
@@ -124,13 +127,20 @@ SELECT (
 FROM swipes s WHERE s.user_id = :me_id AND s.action IS NOT NULL ORDER BY s.acted_at, s.other_id
 """
 EXPORT_LIKES = "SELECT day, used FROM likes_used WHERE user_id = :me_id"
-SPEND_LIKE = """
-INSERT INTO likes_used (user_id, day, used) VALUES (:me_id, :day, 1)
-ON CONFLICT (user_id) DO UPDATE SET
-    day = excluded.day,
-    used = CASE WHEN likes_used.day = excluded.day THEN likes_used.used + 1 ELSE 1 END
-WHERE likes_used.used < :limit OR likes_used.day <> excluded.day
-RETURNING used
+SEND_SUPERLIKE = """
+INSERT INTO superlikes (sender_id, receiver_id, note, sent_at) VALUES (:me_id, :other_id, CAST(:note AS TEXT), :now)
+ON CONFLICT (sender_id, receiver_id) DO UPDATE SET note = excluded.note, sent_at = excluded.sent_at
+"""
+SUPERLIKES = """
+SELECT s.sender_id, s.note FROM superlikes s
+JOIN swipes w ON w.user_id = s.receiver_id AND w.other_id = s.sender_id AND w.other_action = 'superlike'
+WHERE s.receiver_id = :me_id AND s.sender_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
+"""
+EXPORT_SUPERLIKES = """
+SELECT (
+    SELECT id FROM people WHERE id = s.receiver_id
+    AND NOT EXISTS (SELECT 1 FROM hidden WHERE viewer_id = :me_id AND other_id = s.receiver_id)
+) AS user_id, s.note, s.sent_at FROM superlikes s WHERE s.sender_id = :me_id ORDER BY s.sent_at, s.receiver_id
 """
 
 
@@ -146,13 +156,24 @@ async def mine(tx: Transaction, me_id: int, other_id: int) -> MySwipe | None:
 
 
 async def strengthen(tx: Transaction, me_id: int, other_id: int, action: str) -> None:
-    """Make a like of mine a superlike, or the other way round."""
+    """Make a like of mine a superlike."""
     await tx.run(SUPERLIKE, me_id=me_id, action=action, **pair(me_id, other_id))
 
 
-async def spend_like(tx: Transaction, me_id: int, day: int, limit: int) -> bool:
-    """Count one like on this day; False if all are used."""
-    return await tx.one(int, SPEND_LIKE, me_id=me_id, day=day, limit=limit) is not None
+async def send_superlike(tx: Transaction, me_id: int, other_id: int, note: str | None) -> None:
+    """Keep what my superlike says."""
+    await tx.run(SEND_SUPERLIKE, me_id=me_id, other_id=other_id, note=note, now=tx.now)
+
+
+async def superlikes(tx: Transaction, me_id: int, sender_ids: list[int]) -> dict[int, str | None]:
+    """Which of these people superlike me, each with their note."""
+    ids = msgspec.json.encode(sender_ids).decode()
+    return {row.sender_id: row.note for row in await tx.all(Superlike, SUPERLIKES, me_id=me_id, ids=ids)}
+
+
+async def own_superlikes(tx: Transaction, me_id: int) -> list[OwnSuperlike]:
+    """What my superlikes say, the earliest first."""
+    return await tx.all(OwnSuperlike, EXPORT_SUPERLIKES, me_id=me_id)
 
 
 async def last(tx: Transaction, me_id: int) -> MySwipe | None:

@@ -1,15 +1,15 @@
 """Swipes and matches over HTTP."""
 
-from litestar import delete, get, post
+from litestar import Response, delete, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
 from dating.database import Database
 from dating.idempotency import Commit
 from dating.matching import candidate_routes, service
-from dating.matching.models import Match, Swipe, SwipeAnswer, Undone, Unmatched
+from dating.matching.limits import allowances, name_left, read_limits
+from dating.matching.models import Allowances, Follower, Match, Swipe, SwipeAnswer, Undone, Unmatched
 from dating.parameters import Cursor, Limit, Offset
-from dating.profiles.models import User
 from dating.settings import Settings
 from dating.tokens import Identity
 
@@ -22,34 +22,64 @@ TAGS = ["Matching"]
     summary="Like or dislike somebody",
     description="Two likes make a match: one chat opens, and both are told by the event `match`. Repeating a swipe is harmless. "
     "A dislike may become a like later, and a like a dislike until there is a match (then 409: unmatch instead). "
-    "A superlike counts as a like. 429 when today's likes (UTC) are used up; a like that was taken back stays spent.",
+    "A superlike counts as a like, is told to the other by the event `superlike`, and may bring a `note`, which they read at "
+    "GET /followers. 429 when today's likes or superlikes (UTC) are used up; what was taken back stays spent. The header "
+    "`RateLimit` says what is left.",
     tags=TAGS,
     opt={"limit": "swipe"},
 )
 async def swipe(
-    data: JSONBody[Swipe], me: NamedDependency[Identity], commit: NamedDependency[Commit], settings: NamedDependency[Settings]
-) -> SwipeAnswer:
+    data: JSONBody[Swipe],
+    me: NamedDependency[Identity],
+    db: NamedDependency[Database],
+    commit: NamedDependency[Commit],
+    settings: NamedDependency[Settings],
+) -> Response[SwipeAnswer]:
     """Write down what I think of somebody."""
-    return await commit(service.swipe, me.user_id, data.target_id, data.action, settings.likes_per_day)
+    limits = read_limits(settings)
+    answer = await commit(service.swipe, me.user_id, data.target_id, data.action, limits, data.note)
+    return Response(answer, headers=await name_left(db, me.user_id, limits))
 
 
 @post(
     "/swipe/undo",
     status_code=200,
     summary="Take my last swipe back",
-    description="As if it had never happened. 404 when there is none, 409 when it has become a match.",
+    description="As if it had never happened. 404 when there is none, 409 when it has become a match, 429 when today's rewinds "
+    "(UTC) are used up. The header `RateLimit` says what is left.",
     tags=TAGS,
     opt={"limit": "swipe"},
 )
-async def undo(me: NamedDependency[Identity], commit: NamedDependency[Commit]) -> Undone:
+async def undo(
+    me: NamedDependency[Identity],
+    db: NamedDependency[Database],
+    commit: NamedDependency[Commit],
+    settings: NamedDependency[Settings],
+) -> Response[Undone]:
     """Take my last swipe back."""
-    return await commit(service.undo, me.user_id)
+    limits = read_limits(settings)
+    answer = await commit(service.undo, me.user_id, limits)
+    return Response(answer, headers=await name_left(db, me.user_id, limits))
+
+
+@get(
+    "/swipe/limits",
+    summary="What I have left today",
+    description="Likes, superlikes and rewinds of today (UTC), and when there are new ones.",
+    tags=TAGS,
+)
+async def read_left(
+    me: NamedDependency[Identity], db: NamedDependency[Database], settings: NamedDependency[Settings]
+) -> Allowances:
+    """What is left of everything that is limited by the day."""
+    return await db.read(allowances, me.user_id, read_limits(settings))
 
 
 @get(
     "/followers",
     summary="Who likes me and awaits my swipe",
-    description="The latest first. For the next page give the `id` of the last one as `last_seen_id`.",
+    description="The latest first, with the notes of superlikes. "
+    "For the next page give the `id` of the last one as `last_seen_id`.",
     tags=TAGS,
 )
 async def list_followers(
@@ -58,7 +88,7 @@ async def list_followers(
     limit: Limit = 20,
     offset: Offset = 0,
     last_seen_id: Cursor = None,
-) -> list[User]:
+) -> list[Follower]:
     """One page of the people who like me."""
     return await db.read(service.followers, me.user_id, limit, offset, last_seen_id)
 
@@ -104,4 +134,4 @@ async def clear(me: NamedDependency[Identity], commit: NamedDependency[Commit], 
     return await commit(service.clear, me.user_id, settings.testing)
 
 
-handlers = [swipe, undo, list_followers, list_matches, unmatch, clear, *candidate_routes.handlers]
+handlers = [swipe, undo, read_left, list_followers, list_matches, unmatch, clear, *candidate_routes.handlers]

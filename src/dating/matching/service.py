@@ -3,9 +3,10 @@
 Both sides' opinions are one row, and a swipe writes it in one statement. So two likes at the same moment meet in that row, and
 exactly one of them sees both: it makes the match, the chat and what both are told, in its own transaction.
 
-* A superlike counts as a like. Likes are counted per day (UTC); one that is taken back stays spent, a repeated one costs nothing.
+* A superlike counts as a like, and as one of the few superlikes of the day; the other is told, and reads its note among those who
+  like them. What is limited by the day is in `limits`.
 * An unmatch is for good: the two are not shown to each other again, and only if both like each other anew is there another match.
-* Locks are taken in one order: the pair, the count of likes, the chat, the inboxes.
+* Locks are taken in one order: the pair, what is spent, the chat, the inboxes.
 """
 
 from collections.abc import Sequence
@@ -13,17 +14,18 @@ from collections.abc import Sequence
 import msgspec
 
 from dating.chat import service as chats
-from dating.clock import DAY, SECOND, rfc3339
+from dating.clock import rfc3339
 from dating.database import Transaction
-from dating.errors import Conflict, Malformed, NotFound, Problem, Throttled
-from dating.matching import queries
-from dating.matching.models import Action, Match, SwipeAnswer, Undone, Unmatched
+from dating.errors import Conflict, Malformed, NotFound
+from dating.matching import limit_queries, queries
+from dating.matching.limits import Limits, spend
+from dating.matching.models import Action, Follower, Match, SwipeAnswer, Undone, Unmatched
 from dating.profiles import service as profiles
-from dating.profiles.models import User
 from dating.realtime import events, inbox
 from dating.safety import service as safety
 
 GREETING = "It's a match! 🎉"
+FREE = Limits()
 
 
 class SwipeSelf(Malformed):
@@ -61,61 +63,72 @@ class SwitchedOff(NotFound):
     detail = "There is no such thing."
 
 
-class LikesProblem(Problem, frozen=True):
-    """How many likes are left today: none."""
+class NoteAlone(Malformed):
+    """400: a note comes with a superlike only."""
 
-    left: int = 0
-
-
-class LikesUsedUp(Throttled):
-    """429: today's likes are used up; new ones come at midnight UTC."""
-
-    code = "likes_used_up"
-    detail = "You have no likes left today."
-
-    def problem(self) -> bytes:
-        return msgspec.json.encode(LikesProblem("about:blank", self.title, self.status, self.detail, self.code))
+    code = "note_without_superlike"
+    detail = "A note comes with a superlike only."
 
 
 # --- swipes -----------------------------------------------------------------------------------------------------------------
 
 
-async def swipe(tx: Transaction, me_id: int, target_id: int, action: Action, likes_per_day: int) -> SwipeAnswer:
-    """Say what I think of somebody; `likes_per_day` 0 means no limit.
+async def swipe(
+    tx: Transaction, me_id: int, target_id: int, action: Action, limits: Limits = FREE, note: str | None = None
+) -> SwipeAnswer:
+    """Say what I think of somebody; the words of a superlike are for them to read.
 
-    Raises SwipeSelf, safety.NoSuchPerson, AlreadyMatched (a dislike), or LikesUsedUp.
+    Raises SwipeSelf, NoteAlone, safety.NoSuchPerson, AlreadyMatched (a dislike), LikesUsedUp or SuperlikesUsedUp.
     """
+    note = (note or "").strip() or None
     if target_id == me_id:
         raise SwipeSelf
+    if note is not None and action != "superlike":
+        raise NoteAlone
     changed = await queries.swipe(tx, me_id, target_id, action)
     if changed is None:
-        return await repeat(tx, me_id, target_id, action)
+        return await repeat(tx, me_id, target_id, action, limits, note)
     if action == "dislike":
         return SwipeAnswer("dislike")
-    await spend_like(tx, me_id, likes_per_day)
-    return SwipeAnswer("like") if changed.matched_at is None else await make_match(tx, me_id, target_id)
+    await spend(tx, me_id, "like", limits.like)
+    if action == "superlike":
+        await send_superlike(tx, me_id, target_id, limits, note)
+    if changed.matched_at is not None:
+        return await make_match(tx, me_id, target_id)
+    if action == "superlike":
+        await tell_superlike(tx, me_id, target_id)
+    return SwipeAnswer("like")
 
 
-async def repeat(tx: Transaction, me_id: int, target_id: int, action: Action) -> SwipeAnswer:
-    """What a swipe means that changed nothing: the target is not there, or I think so already."""
+async def repeat(tx: Transaction, me_id: int, target_id: int, action: Action, limits: Limits, note: str | None) -> SwipeAnswer:
+    """What a swipe means that changed nothing: the target is not there, or I think so already. A like may become a superlike."""
     await safety.require_visible(tx, me_id, target_id)
     mine = await queries.mine(tx, me_id, target_id)
     if mine is None:
         raise safety.NoSuchPerson
-    if mine.matched_at is not None and action == "dislike":
-        raise AlreadyMatched
-    if mine.action != action:
+    if mine.matched_at is not None:
+        if action == "dislike":
+            raise AlreadyMatched
+        return answer_match(target_id, await queries.chat(tx, me_id, target_id))
+    if action == "superlike" and mine.action == "like":
         await queries.strengthen(tx, me_id, target_id, action)
-    if mine.matched_at is None:
-        return SwipeAnswer("dislike" if action == "dislike" else "like")
-    return answer_match(target_id, await queries.chat(tx, me_id, target_id))
+        await send_superlike(tx, me_id, target_id, limits, note)
+        await tell_superlike(tx, me_id, target_id)
+    return SwipeAnswer("dislike" if action == "dislike" else "like")
 
 
-async def spend_like(tx: Transaction, me_id: int, likes_per_day: int) -> None:
-    """Count a like. Raises LikesUsedUp."""
-    day, spent = divmod(tx.now, DAY)
-    if likes_per_day and not await queries.spend_like(tx, me_id, day, likes_per_day):
-        raise LikesUsedUp(f"All {likes_per_day} likes of today are used; 0 are left.", retry_after=(DAY - spent) // SECOND + 1)
+async def send_superlike(tx: Transaction, me_id: int, other_id: int, limits: Limits, note: str | None) -> None:
+    """Count a superlike and keep its words. Raises SuperlikesUsedUp."""
+    await spend(tx, me_id, "superlike", limits.superlike)
+    await queries.send_superlike(tx, me_id, other_id, note)
+
+
+async def tell_superlike(tx: Transaction, me_id: int, other_id: int) -> None:
+    """Let the other know, unless they have said what they think of me, or do not want to see me."""
+    theirs = await queries.mine(tx, other_id, me_id)
+    if theirs is None or theirs.action is None:
+        await inbox.tell(tx, [other_id], events.Superlike(me_id))
+        await safety.require_visible(tx, other_id, me_id)
 
 
 async def make_match(tx: Transaction, me_id: int, other_id: int) -> SwipeAnswer:
@@ -134,12 +147,13 @@ def answer_match(other_id: int, chat_id: int | None) -> SwipeAnswer:
     return SwipeAnswer("match", f"It's a match with user {other_id}!", msgspec.UNSET if chat_id is None else chat_id)
 
 
-async def undo(tx: Transaction, me_id: int) -> Undone:
-    """Take my last swipe back. Raises NothingToUndo, or AlreadyMatched when it has become a match."""
+async def undo(tx: Transaction, me_id: int, limits: Limits = FREE) -> Undone:
+    """Take my last swipe back. Raises NothingToUndo, AlreadyMatched when it has become a match, or RewindsUsedUp."""
     while (last := await queries.last(tx, me_id)) is not None:
         if last.matched_at is not None:
             raise AlreadyMatched
         if await queries.take_back(tx, me_id, last):
+            await spend(tx, me_id, "rewind", limits.rewind)
             return Undone(last.other_id)
     raise NothingToUndo
 
@@ -160,10 +174,12 @@ async def clear(tx: Transaction, me_id: int, testing: bool) -> bool:
 # --- lists ------------------------------------------------------------------------------------------------------------------
 
 
-async def followers(tx: Transaction, me_id: int, limit: int, offset: int, last_seen_id: int | None) -> list[User]:
+async def followers(tx: Transaction, me_id: int, limit: int, offset: int, last_seen_id: int | None) -> list[Follower]:
     """Who likes me and awaits my swipe, the latest first."""
     ids = await queries.followers(tx, me_id, limit, offset, last_seen_id)
-    return await profiles.publics(tx, me_id, ids)
+    notes = await queries.superlikes(tx, me_id, ids) if ids else {}
+    users = await profiles.publics(tx, me_id, ids)
+    return [Follower(**msgspec.structs.asdict(u), superlike=u.id in notes, note=notes.get(u.id)) for u in users]
 
 
 async def matches(tx: Transaction, me_id: int, limit: int, offset: int, last_seen_id: int | None) -> list[Match]:
@@ -193,6 +209,7 @@ async def erase(tx: Transaction, user_id: int) -> None:
     for other_id, chat_id in await end_matches(tx, user_id):
         await inbox.tell(tx, [other_id], events.Unmatch(chat_id, user_id))
     await queries.erase(tx, user_id)
+    await limit_queries.erase(tx, user_id)
 
 
 async def export(tx: Transaction, user_id: int) -> dict[str, Sequence[msgspec.Struct]]:
@@ -200,7 +217,9 @@ async def export(tx: Transaction, user_id: int) -> dict[str, Sequence[msgspec.St
     return {
         "swipes": await queries.own_swipes(tx, user_id),
         "matches": await matches(tx, user_id, safety.END_OF_IDS, 0, None),
+        "superlikes": await queries.own_superlikes(tx, user_id),
         "likes_used": await queries.likes_used(tx, user_id),
+        "spent": await limit_queries.own(tx, user_id),
     }
 
 

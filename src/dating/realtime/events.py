@@ -63,6 +63,12 @@ class Match(Event, frozen=True, tag="match"):
     user_id: int
 
 
+class Superlike(Event, frozen=True, tag="superlike"):
+    """`user_id` superlikes me; the note, if there is one, is with them among those who like me."""
+
+    user_id: int
+
+
 class Chat(Event, frozen=True, tag="chat"):
     """`user_id` has opened a chat with me (or I have, on another device)."""
 

@@ -1,0 +1,108 @@
+"""What is limited by the day (UTC): likes, superlikes, rewinds.
+
+What is spent stays spent, even if the swipe is taken back; a repeat that changes nothing costs nothing. Every answer to a swipe
+says in the header `RateLimit` what is left, in the words of draft-ietf-httpapi-ratelimit-headers: `"likes";r=17;t=3600`.
+"""
+
+from typing import ClassVar
+
+import msgspec
+
+from dating.clock import DAY, SECOND, rfc3339
+from dating.database import Database, Transaction
+from dating.errors import Problem, Throttled
+from dating.matching import limit_queries as queries
+from dating.matching.models import Allowance, Allowances
+from dating.settings import Settings
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """How many of each a person may spend a day; 0 means no limit."""
+
+    like: int = 0
+    superlike: int = 0
+    rewind: int = 0
+
+
+def read_limits(settings: Settings) -> Limits:
+    """What is in force."""
+    return Limits(settings.likes_per_day, settings.superlikes_per_day, settings.rewinds_per_day)
+
+
+class UsedUpProblem(Problem, frozen=True):
+    """How many are left today: none."""
+
+    left: int = 0
+
+
+class UsedUp(Throttled):
+    """429: what is limited by the day is used up; there is more at midnight UTC."""
+
+    code = "used_up"
+    detail = "There is nothing left of this today."
+    noun: ClassVar[str] = ""
+
+    def problem(self) -> bytes:
+        return msgspec.json.encode(UsedUpProblem("about:blank", self.title, self.status, self.detail, self.code))
+
+
+class LikesUsedUp(UsedUp):
+    """429: today's likes are used up."""
+
+    code = "likes_used_up"
+    detail = "You have no likes left today."
+    noun = "likes"
+
+
+class SuperlikesUsedUp(UsedUp):
+    """429: today's superlikes are used up; a like is still possible."""
+
+    code = "superlikes_used_up"
+    detail = "You have no superlikes left today."
+    noun = "superlikes"
+
+
+class RewindsUsedUp(UsedUp):
+    """429: today's rewinds are used up."""
+
+    code = "rewinds_used_up"
+    detail = "You cannot take back another swipe today."
+    noun = "rewinds"
+
+
+USED_UP: dict[str, type[UsedUp]] = {"like": LikesUsedUp, "superlike": SuperlikesUsedUp, "rewind": RewindsUsedUp}
+
+
+async def spend(tx: Transaction, me_id: int, kind: str, per_day: int) -> None:
+    """Count one more of a kind. Raises its UsedUp, with the seconds until midnight UTC."""
+    if per_day and not await queries.spend(tx, me_id, kind, tx.now // DAY, per_day):
+        refusal = USED_UP[kind]
+        raise refusal(f"All {per_day} {refusal.noun} of today are used; 0 are left.", retry_after=until_midnight(tx.now))
+
+
+async def allowances(tx: Transaction, me_id: int, limits: Limits) -> Allowances:
+    """What I have left today."""
+    used = await queries.used(tx, me_id, tx.now // DAY)
+    rows = {kind: allow(getattr(limits, kind), used.get(kind, 0)) for kind in USED_UP}
+    midnight = rfc3339((tx.now // DAY + 1) * DAY)
+    return Allowances(likes=rows["like"], superlikes=rows["superlike"], rewinds=rows["rewind"], resets_at=midnight)
+
+
+def allow(per_day: int, used: int) -> Allowance:
+    """What is left of so many a day; no limit where that is 0."""
+    return Allowance(per_day, max(0, per_day - used)) if per_day else Allowance(None, None)
+
+
+async def name_left(db: Database, me_id: int, limits: Limits) -> dict[str, str]:
+    """The header that says what I have left; none where nothing is limited."""
+    if limits == Limits():
+        return {}
+    found = await db.read(allowances, me_id, limits)
+    left = {refusal.noun: getattr(found, refusal.noun).left for refusal in USED_UP.values()}
+    seconds = until_midnight(db.clock())
+    return {"RateLimit": ", ".join(f'"{noun}";r={count};t={seconds}' for noun, count in left.items() if count is not None)}
+
+
+def until_midnight(now: int) -> int:
+    """Whole seconds, rounded up, until the next day begins."""
+    return (DAY - now % DAY) // SECOND + 1
