@@ -111,6 +111,7 @@ MATRIX = {
     "GET /v1/users/{user_id}": PROFILE,
     "GET /api/users/username/{username}": PROFILE,
     "GET /profiles/search": Row(signed_in(200)),
+    "GET /profiles/search/explain": Row(signed_in(200)),
     "POST /swipe": Row((401, 400, 200, 200, 404), lambda world: {"target_id": world.owner.id, "action": "like"}),
     "POST /swipe/undo": Row((401, 409, 409, 404, 409)),
     "GET /swipe/limits": Row(signed_in(200)),

@@ -196,6 +196,7 @@ ONE_PROCESS = {
     "api/test_migrations.py": 5,
     "api/test_operations.py": 4,
     "api/test_profiles.py": 1,
+    "api/test_explain.py": 2,
     "api/test_search_oracle.py": 1,
     "api/test_sessions.py": 1,
     "ws/test_socket.py": 2,

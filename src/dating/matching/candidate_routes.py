@@ -3,14 +3,44 @@
 from typing import Annotated
 
 from litestar import get
-from litestar.di import NamedDependency
+from litestar.di import NamedDependency, Provide
 from litestar.params import QueryParameter
+from msgspec.structs import replace
 
 from dating.database import Database
-from dating.matching import candidates
+from dating.matching import candidates, explain
 from dating.matching.candidates import Candidate, Order, Search
+from dating.matching.explain import Explanation
 from dating.profiles.models import Gender, Interest
 from dating.tokens import Identity
+
+
+def provide_filters(
+    gender: Annotated[Gender | None, QueryParameter(description="only these")] = None,
+    interested_in: Annotated[Interest | None, QueryParameter(description="whom I look for this time")] = None,
+    min_age: Annotated[int | None, QueryParameter(gt=-1, le=150, description="full years, inclusive")] = None,
+    max_age: Annotated[int | None, QueryParameter(gt=-1, le=150, description="full years, inclusive")] = None,
+    max_distance_km: Annotated[float | None, QueryParameter(ge=1, le=40_000, description="between our cells")] = None,
+    latitude: Annotated[float | None, QueryParameter(ge=-90, le=90, description="with longitude: from where to search")] = None,
+    longitude: Annotated[float | None, QueryParameter(ge=-180, le=180, description="belongs to latitude")] = None,
+    has_photo: Annotated[bool, QueryParameter(description="only people with a photo")] = False,
+    online_only: Annotated[bool, QueryParameter(description="only people active in the last hour or two who show it")] = False,
+) -> Search:
+    """What narrows my own rules."""
+    return Search(
+        gender=gender,
+        interested_in=interested_in,
+        min_age=min_age,
+        max_age=max_age,
+        max_distance_km=max_distance_km,
+        latitude=latitude,
+        longitude=longitude,
+        has_photo=has_photo,
+        online_only=online_only,
+    )
+
+
+FILTERED = {"filters": Provide(provide_filters, sync_to_thread=False)}
 
 
 @get(
@@ -22,40 +52,39 @@ from dating.tokens import Identity
     ),
     tags=["Matching"],
     opt={"limit": "search"},
+    dependencies=FILTERED,
 )
 async def search(
     me: NamedDependency[Identity],
     db: NamedDependency[Database],
+    filters: NamedDependency[Search],
     page_size: Annotated[int | None, QueryParameter(ge=1, le=100, description="people on a page; 20")] = None,
     limit: Annotated[int | None, QueryParameter(ge=1, le=100, description="another name of page_size")] = None,
-    gender: Annotated[Gender | None, QueryParameter(description="only these")] = None,
-    interested_in: Annotated[Interest | None, QueryParameter(description="whom I look for this time")] = None,
-    min_age: Annotated[int | None, QueryParameter(gt=-1, le=150, description="full years, inclusive")] = None,
-    max_age: Annotated[int | None, QueryParameter(gt=-1, le=150, description="full years, inclusive")] = None,
-    max_distance_km: Annotated[float | None, QueryParameter(ge=1, le=40_000, description="between our cells")] = None,
-    latitude: Annotated[float | None, QueryParameter(ge=-90, le=90, description="with longitude: from where to search")] = None,
-    longitude: Annotated[float | None, QueryParameter(ge=-180, le=180, description="belongs to latitude")] = None,
-    has_photo: Annotated[bool, QueryParameter(description="only people with a photo")] = False,
-    online_only: Annotated[bool, QueryParameter(description="only people active in the last hour or two who show it")] = False,
     last_seen_id: Annotated[int | None, QueryParameter(gt=-1, lt=2**53, description="the last person of the page before")] = None,
     order: Annotated[Order, QueryParameter(description="how people are sorted")] = "recommended",
 ) -> list[Candidate]:
     """One page of people."""
-    wish = Search(
-        page_size=page_size or limit or 20,
-        gender=gender,
-        interested_in=interested_in,
-        min_age=min_age,
-        max_age=max_age,
-        max_distance_km=max_distance_km,
-        latitude=latitude,
-        longitude=longitude,
-        has_photo=has_photo,
-        online_only=online_only,
-        last_seen_id=last_seen_id,
-        order=order,
-    )
+    wish = replace(filters, page_size=page_size or limit or 20, last_seen_id=last_seen_id, order=order)
     return await db.read(candidates.search, me.user_id, wish)
 
 
-handlers = [search]
+@get(
+    "/profiles/search/explain",
+    summary="Why a search finds so few",
+    description=(
+        "How many people fit the same search, how many each rule of mine removes, and how many each would add if it alone were "
+        "loosened to `relaxed_to`. Counts are told in steps, from below: fewer than five are 0, then 5, then tens, fifties above "
+        "a hundred, five hundreds above a thousand."
+    ),
+    tags=["Matching"],
+    opt={"limit": "search"},
+    dependencies=FILTERED,
+)
+async def explain_search(
+    me: NamedDependency[Identity], db: NamedDependency[Database], filters: NamedDependency[Search]
+) -> Explanation:
+    """What my rules do to a search."""
+    return await db.read(explain.explain, me.user_id, filters)
+
+
+handlers = [search, explain_search]
