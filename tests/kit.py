@@ -182,8 +182,18 @@ class Postgres:
         else:
             self.drop(name)
 
-    def url(self, name: str) -> str:
-        return f"postgresql://postgres@/{name}?host={self.folder}"
+    @property
+    def socket(self) -> Path:
+        """Where it listens."""
+        return self.folder / ".s.PGSQL.5432"
+
+    def url(self, name: str, port: int | None = None) -> str:
+        """The address of a database, or of one behind a proxy on a port of this machine."""
+        return (
+            f"postgresql://postgres@/{name}?host={self.folder}"
+            if port is None
+            else f"postgresql://postgres@127.0.0.1:{port}/{name}"
+        )
 
     def close(self) -> None:
         """Stop it and remove everything."""

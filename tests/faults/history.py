@@ -65,6 +65,13 @@ class Top(msgspec.Struct, frozen=True):
     seq: int
 
 
+class Open(msgspec.Struct, frozen=True):
+    """What the server holds open: the most descriptors of any process, and transactions that nobody has ended."""
+
+    descriptors: int
+    transactions: int
+
+
 class Store(msgspec.Struct, frozen=True):
     """The truth at the end."""
 
@@ -72,6 +79,9 @@ class Store(msgspec.Struct, frozen=True):
     entries: list[Entry]
     pairs: list[Matched]
 
+
+STALE_SECONDS = 25.0  # later than every fault is healed: what came after it was not on its way but forgotten
+SPARE_DESCRIPTORS = 16  # pools that have grown, and the log
 
 MESSAGES = "SELECT id, chat_id, sender_id, client_id, content FROM messages WHERE kind = 'text' ORDER BY id"
 ENTRIES = "SELECT user_id, seq, event FROM inbox ORDER BY user_id, seq"
@@ -108,6 +118,7 @@ class History:
         self.answers: Counter[str] = Counter()
         self.odd: list[str] = []
         self.seen: list[Seen] = []
+        self.admitted: Counter[str] = Counter()  # one-time token -> sockets that it opened
 
     def judge(self, store: Store) -> dict[str, list[str]]:
         """All checks."""
@@ -117,8 +128,10 @@ class History:
             "doubled": self.find_doubled(store),
             "disagreement": self.find_disagreement(store),
             "order": self.find_disorder(store),
+            "staleness": self.find_stale(),
             "foreign": self.find_foreign(),
             "match": self.find_wrong_matches(store),
+            "tokens": self.find_shared_tokens(),
             "refused": self.odd,
         }
 
@@ -210,6 +223,14 @@ class History:
         wrong += [f"not both of {pair} heard of their match" for pair in both if not (told[pair] and told[pair[::-1]])]
         return wrong
 
+    def find_stale(self) -> list[str]:
+        """Deliveries that came only after everything had long been healed."""
+        return [f"a delivery took {seconds:.1f} s" for seconds in self.measure_staleness() if seconds > STALE_SECONDS]
+
+    def find_shared_tokens(self) -> list[str]:
+        """One-time tokens that admitted more than one socket."""
+        return [f"token {token[:6]}… admitted {count} sockets" for token, count in self.admitted.items() if count > 1]
+
     def measure_staleness(self) -> list[float]:
         """For every answered message and every device of its receiver, seconds from the answer to the sight; ascending."""
         answered = {id: send for send in self.sends for id in send.ids if send.answered is not None}
@@ -219,3 +240,10 @@ class History:
             for seen in self.seen
             if seen.user_id == send.receiver_id and id in seen.moments
         )
+
+
+def find_leaks(before: Open, after: Open) -> list[str]:
+    """What clients who have gone have left open."""
+    more = after.descriptors - before.descriptors
+    wrong = [f"{more} descriptors more than at the start"] if more > SPARE_DESCRIPTORS else []
+    return wrong + ([f"{after.transactions} transactions open"] if after.transactions else [])

@@ -10,7 +10,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 from dating.settings import Settings
+from tests.cluster.proxy import ANSWERED, COMMITTED, Proxy
 from tests.cluster.valkey import Valkey
+from tests.faults.history import Open
 from tests.kit import CHEAP, Postgres, Process, names
 
 SECRET = "k" * 7 + "Zq3rP0vXw9LmN2bT5yHs8dFg1JcE4uAo"
@@ -26,7 +28,10 @@ OPEN = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = '{}' AND state LIK
 
 
 class World:
-    """`dating serve` with what it stands on: kind is sqlite, postgres, or cluster (two workers, PostgreSQL, Valkey)."""
+    """`dating serve` with what it stands on: kind is sqlite, postgres, or cluster (two workers, PostgreSQL, Valkey).
+
+    For the faults that need them there are `gates`, proxies on the ways `clients` → server, server → `postgres` and → `redis`.
+    """
 
     def __init__(self, kind: str, folder: Path, postgres: Postgres | None) -> None:
         self.kind = kind
@@ -34,17 +39,45 @@ class World:
         self.valkey = Valkey().start() if kind == "cluster" else None
         self.database = f"referee_{next(names)}"
         self.repeats = 0  # how often clients send everything again; a fault raises it
-        given = {"DATING_RATE_LIMITS": "0", "DATING_DRAIN_SECONDS": "0", "DATING_POSTGRES_POOL": "4", "JWT_SECRET": SECRET}
+        self.gates: dict[str, Proxy] = {}
+        self.process = Process()
+        self._started = False
         if postgres is None:
             self.settings = Settings(database_path=folder / "dating.db", **CHEAP)
-            given |= {"DATABASE_PATH": str(self.settings.database_path), "DATING_SQLITE_BUSY_SECONDS": "0.2"}
         else:
-            url = postgres.create(self.database)
-            self.settings = Settings(database_url=url, **CHEAP)
-            given |= {"DATABASE_URL": url}
+            self.settings = Settings(database_url=postgres.create(self.database), **CHEAP)
+
+    @property
+    def url(self) -> str:
+        """Where clients go."""
+        return f"http://127.0.0.1:{self.gates['clients'].port}" if self.gates else self.process.url
+
+    async def start(self, faults: list[str]) -> None:
+        """Start the server, and the gates if a fault wants them."""
+        if GATED & set(faults):
+            await self._open_gates()
+        self.process = Process(*(["--workers=2"] if self.kind == "cluster" else []), **self._environment())
+        if self.gates:
+            self.gates["clients"].target = self.process.port
+        self._started = True
+        await self.process.start()
+
+    async def _open_gates(self) -> None:
+        self.gates["clients"] = await Proxy().start()
+        if self.postgres is not None:
+            self.gates["postgres"] = await Proxy(self.postgres.socket).start()
         if self.valkey is not None:
-            given |= {"REDIS_URL": self.valkey.url}
-        self.process = Process(*(["--workers=2"] if kind == "cluster" else []), **given)
+            self.gates["redis"] = await Proxy(self.valkey.port).start()
+
+    def _environment(self) -> dict[str, str]:
+        given = {"DATING_RATE_LIMITS": "0", "DATING_DRAIN_SECONDS": "0", "DATING_POSTGRES_POOL": "4", "JWT_SECRET": SECRET}
+        if self.postgres is None:
+            return given | {"DATABASE_PATH": str(self.settings.database_path), "DATING_SQLITE_BUSY_SECONDS": "0.2"}
+        given |= {"DATABASE_URL": self.postgres.url(self.database, self.gates["postgres"].port if self.gates else None)}
+        given |= {"DATING_POSTGRES_STATEMENT_SECONDS": "1"}
+        if self.valkey is not None:
+            given |= {"REDIS_URL": f"redis://127.0.0.1:{self.gates['redis'].port}" if self.gates else self.valkey.url}
+        return given
 
     def pids(self) -> list[int]:
         """The processes that serve."""
@@ -53,24 +86,23 @@ class World:
             return [pid]
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
-    def count_descriptors(self) -> int:
-        """The most open files and connections of any process that serves."""
+    def count(self) -> Open:
+        """What the service holds open."""
         counts = []
         for pid in self.pids():
             with contextlib.suppress(OSError):
                 counts.append(len(os.listdir(f"/proc/{pid}/fd")))
-        return max(counts, default=0)
+        pending = int(self.postgres.execute(OPEN.format(self.database))) if self.postgres else 0
+        return Open(max(counts, default=0), pending)
 
-    def count_open(self) -> int:
-        """Transactions that nobody has ended."""
-        return int(self.postgres.execute(OPEN.format(self.database))) if self.postgres else 0
-
-    def close(self) -> None:
+    async def close(self) -> None:
         """Stop what was started here; the PostgreSQL is its owner's."""
-        if self.kind == "cluster":
-            self.process.stop()  # its workers, too, have to be gone before their database
-        else:
+        if self._started and self.kind == "cluster":
+            await asyncio.to_thread(self.process.stop)  # its workers, too, have to be gone before their database
+        elif self._started:
             self.process.kill()
+        for gate in self.gates.values():
+            await gate.close()
         if self.valkey is not None:
             self.valkey.kill()
         if self.postgres is not None:
@@ -169,12 +201,76 @@ async def pubsub(world: World, dice: random.Random) -> None:
         await asyncio.sleep(dice.uniform(0, 0.2))
 
 
+async def commits(world: World, dice: random.Random) -> None:
+    """PostgreSQL commits, and its word that it has does not arrive."""
+    gate = world.gates["postgres"]
+    for _ in range(4):
+        gate.lose(COMMITTED, dice.randint(1, 3))
+        await asyncio.sleep(dice.uniform(0.05, 0.2))
+    gate.spare()
+
+
+async def answers(world: World, dice: random.Random) -> None:
+    """The server has done what it was asked, and its word that it has does not arrive."""
+    gate = world.gates["clients"]
+    for _ in range(4):
+        gate.lose(ANSWERED, dice.randint(1, 3))
+        await asyncio.sleep(dice.uniform(0.05, 0.2))
+    gate.spare()
+
+
+async def hold(gate: Proxy, seconds: float) -> None:
+    """Nothing passes a gate and nothing closes; then what was held back passes, or everything closes."""
+    gate.hold()
+    await asyncio.sleep(seconds)
+    gate.heal()
+
+
+async def partition(world: World, dice: random.Random) -> None:
+    """The server and PostgreSQL do not reach each other."""
+    await hold(world.gates["postgres"], dice.uniform(0.3, 2.5))
+
+
+async def isolation(world: World, dice: random.Random) -> None:
+    """The workers and Valkey do not reach each other."""
+    await hold(world.gates["redis"], dice.uniform(0.3, 4))
+
+
+async def silence(world: World, dice: random.Random) -> None:
+    """All clients are half-open: nothing comes from them, and they take nothing."""
+    await hold(world.gates["clients"], dice.uniform(0.3, 2.5))
+
+
+async def storm(world: World, dice: random.Random) -> None:
+    """All clients lose their connections at once and come back at once."""
+    for _ in range(dice.randint(1, 3)):
+        world.gates["clients"].cut()
+        await asyncio.sleep(dice.uniform(0, 0.3))
+
+
+async def roll(world: World, dice: random.Random) -> None:
+    """The server is stopped in order and started again; workers are replaced one by one, each when its successor serves."""
+    if world.kind != "cluster":
+        await asyncio.to_thread(world.process.stop)
+        await world.process.start()
+        return
+    before = set(world.pids())
+    os.kill(world.process.pid, signal.SIGHUP)
+    async with asyncio.timeout(60):
+        while before & set(world.pids()) or len(world.pids()) != 2:
+            await asyncio.sleep(0.05)
+
+
 Fault = Callable[[World, random.Random], Awaitable[None]]
-FAULTS: dict[str, Fault] = {fault.__name__: fault for fault in (kill, pause, lock, database, terminate, duplicate, redis, pubsub)}
+ALL: list[Fault] = [kill, pause, lock, database, terminate, duplicate, redis, pubsub]
+ALL += [commits, answers, partition, isolation, silence, storm, roll]
+FAULTS = {fault.__name__: fault for fault in ALL}
+GATED = {"commits", "answers", "partition", "isolation", "silence", "storm"}
+ANYWHERE = ["kill", "pause", "duplicate", "answers", "silence", "storm", "roll"]
 POSSIBLE = {
-    "sqlite": ["kill", "pause", "lock", "duplicate"],
-    "postgres": ["kill", "pause", "database", "terminate", "duplicate"],
-    "cluster": ["kill", "pause", "database", "terminate", "duplicate", "redis", "pubsub"],
+    "sqlite": [*ANYWHERE, "lock"],
+    "postgres": [*ANYWHERE, "database", "terminate", "commits", "partition"],
+    "cluster": [*ANYWHERE, "database", "terminate", "commits", "partition", "redis", "pubsub", "isolation"],
 }
 
 

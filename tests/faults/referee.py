@@ -22,7 +22,7 @@ import websockets
 
 from dating.database import connect
 from dating.settings import Settings
-from tests.faults.history import History, Seen, Send, Store, read_store, read_tops
+from tests.faults.history import History, Open, Seen, Send, Store, find_leaks, read_store, read_tops
 from tests.faults.nemesis import POSSIBLE, World, torment
 from tests.kit import PASSWORD, Postgres
 
@@ -31,7 +31,7 @@ DEVICES = 2
 ANSWER_SECONDS = 2.0  # a client gives up waiting, and the outcome is unknown
 SETTLE_SECONDS = 30.0
 READ_SECONDS = 600.0  # a long run leaves many rows
-SPARE_DESCRIPTORS = 16  # pools that have grown, and the log
+RACERS = 3  # sockets that try the same one-time token
 
 
 def now() -> float:
@@ -98,13 +98,15 @@ class Client:
                 await self.send(http)
                 if self.strangers and self.dice.random() < 0.05:
                     await self.like(http, self.strangers.pop())
+                if self.dice.random() < 0.01:
+                    await self.share_token(http)
                 await asyncio.sleep(self.dice.uniform(0, 0.02))
             while self.strangers:
                 await self.like(http, self.strangers.pop())
 
     def open(self) -> httpx.AsyncClient:
         headers = {"Authorization": f"Bearer {self.token}"}
-        return httpx.AsyncClient(base_url=self.world.process.url, headers=headers, timeout=ANSWER_SECONDS)
+        return httpx.AsyncClient(base_url=self.world.url, headers=headers, timeout=ANSWER_SECONDS)
 
     async def ask(self, http: httpx.AsyncClient, path: str, body: dict[str, Any]) -> dict[str, Any] | None:
         """The answer, whatever it takes; None when it is one that no fault excuses."""
@@ -141,6 +143,18 @@ class Client:
             send.answered = send.answered or now()
             send.ids.add(answer["id"])
 
+    async def share_token(self, http: httpx.AsyncClient) -> None:
+        """Several sockets at once by one token."""
+        answer = await self.ask(http, "/ws/start", {})
+        if answer is not None:
+            await asyncio.gather(*[self.try_token(answer["session_token"]) for _ in range(RACERS)])
+
+    async def try_token(self, token: str) -> None:
+        url = f"{self.world.url.replace('http', 'ws')}/ws/chat?session={token}"
+        with contextlib.suppress(OSError, websockets.WebSocketException, TimeoutError):
+            async with websockets.connect(url, compression=None, open_timeout=ANSWER_SECONDS, close_timeout=0.1):
+                self.history.admitted[token] += 1
+
     async def like(self, http: httpx.AsyncClient, other_id: int) -> dict[str, Any]:
         self.history.likes.add((self.id, other_id))
         return await self.ask(http, "/swipe", {"target_id": other_id, "action": "like"}) or {}
@@ -149,7 +163,7 @@ class Client:
 async def enroll(world: World, history: History, seed: int, count: int) -> list[Client]:
     """People in a ring, each a friend of both neighbors, who do not know the others yet."""
     clients = []
-    async with httpx.AsyncClient(base_url=world.process.url, timeout=30) as http:
+    async with httpx.AsyncClient(base_url=world.url, timeout=30) as http:
         for number in range(count):
             answer = await http.post("/register", json={"username": f"client{number}", "password": PASSWORD})
             clients.append(Client(world, history, answer.json(), random.Random(f"client {seed} {number}")))
@@ -169,13 +183,14 @@ async def enroll(world: World, history: History, seed: int, count: int) -> list[
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """What came of a run. `off` has, for each check, what is wrong."""
+    """What came of a run. `off` has, for each check, what is wrong; `command` is what runs the same again."""
 
     faults: list[str]
     sent: int
     answers: dict[str, int]
     staleness: list[float]
     off: dict[str, list[str]]
+    command: str = ""
 
     @property
     def good(self) -> bool:
@@ -189,7 +204,8 @@ class Verdict(msgspec.Struct, frozen=True):
         rows += [(f"staleness {name}", f"{self.stale(share) * 1000:.0f} ms") for name, share in SHARES.items()]
         rows += [(name, str(len(lines))) for name, lines in self.off.items()]
         wrong = [f"{name}: {line}" for name, lines in self.off.items() for line in lines[:5]]
-        return "\n".join([*(f"{name:<15} {value}" for name, value in rows), *wrong, "good" if self.good else "OFF"])
+        end = "good" if self.good else f"OFF {self.command}"
+        return "\n".join([*(f"{name:<15} {value}" for name, value in rows), *wrong, end])
 
     def stale(self, share: float) -> float:
         """The staleness in seconds that this share of the deliveries did not exceed."""
@@ -215,16 +231,12 @@ async def settle(settings: Settings, devices: Sequence[Device]) -> Store:
         await db.close()
 
 
-async def find_leaks(world: World, before: int) -> list[str]:
-    """What clients who have gone have left open."""
+async def wait_for_leaks(world: World, before: Open) -> list[str]:
+    """What is still open some seconds after the clients have gone."""
     end = now() + 5
-    while True:
-        more, pending = world.count_descriptors() - before, world.count_open()
-        if more <= SPARE_DESCRIPTORS and not pending:
-            return []
-        if now() > end:
-            return [f"{more} descriptors more than at the start, {pending} transactions open"]
+    while (leaks := find_leaks(before, world.count())) and now() < end:
         await asyncio.sleep(0.1)
+    return leaks
 
 
 async def referee(world: World, faults: list[str], seed: int, seconds: float, count: int = CLIENTS) -> Verdict:
@@ -233,10 +245,10 @@ async def referee(world: World, faults: list[str], seed: int, seconds: float, co
     listening: list[asyncio.Task[None]] = []
     sending: list[asyncio.Task[None]] = []
     try:
-        await world.process.start()
+        await world.start(faults)
         clients = await enroll(world, history, seed, count)
-        before = world.count_descriptors()
-        devices = [Device(world.process.url, client.id, client.token) for client in clients for _ in range(DEVICES)]
+        before = world.count()
+        devices = [Device(world.url, client.id, client.token) for client in clients for _ in range(DEVICES)]
         listening = [asyncio.create_task(device.run()) for device in devices]
         sending = [asyncio.create_task(client.run()) for client in clients]
         done = await torment(world, faults, seed, seconds)
@@ -247,12 +259,14 @@ async def referee(world: World, faults: list[str], seed: int, seconds: float, co
         store = await settle(world.settings, devices)
         await end_all(listening)
         history.seen = [device.report() for device in devices]
-        off = history.judge(store) | {"leaks": await find_leaks(world, before)}
+        off = history.judge(store) | {"leaks": await wait_for_leaks(world, before)}
         acknowledged = sum(bool(send.ids) for send in history.sends)
-        return Verdict(done, acknowledged, dict(history.answers), history.measure_staleness(), off)
+        command = f"python -m tests.faults.referee --kind {world.kind} --seed {seed} --seconds {seconds:g} --clients {count}"
+        command += f" --faults {','.join(faults)}"
+        return Verdict(done, acknowledged, dict(history.answers), history.measure_staleness(), off, command)
     finally:
         await end_all([*listening, *sending])
-        world.close()
+        await world.close()
 
 
 async def end_all(tasks: list[asyncio.Task[None]]) -> None:

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from tests.faults.history import Entry, History, Matched, Row, Seen, Send, Store
+from tests.faults.history import Entry, History, Matched, Open, Row, Seen, Send, Store, find_leaks
 
 ANNA, BORIS, CHAT = 1, 2, 7
 FRAMES = [
@@ -29,6 +29,7 @@ def whole() -> tuple[History, Store]:
     ]
     history.likes = {(ANNA, BORIS), (BORIS, ANNA)}
     history.chats = {CHAT: {ANNA, BORIS}}
+    history.admitted["one time"] = 1
     history.seen = [told(ANNA, BORIS), told(BORIS, ANNA)]
     messages = [Row(10, CHAT, ANNA, "a", "Привет"), Row(11, CHAT, ANNA, "b", "👋")]
     entries = [
@@ -103,6 +104,16 @@ def open_twice(history: History, store: Store) -> Store:
     return replace(store, pairs=[replace(store.pairs[0], chats=2)])
 
 
+def delay(history: History, store: Store) -> Store:
+    history.seen[1].moments[11] = 60.0
+    return store
+
+
+def admit_twice(history: History, store: Store) -> Store:
+    history.admitted["one time"] += 1
+    return store
+
+
 def refuse(history: History, store: Store) -> Store:
     history.odd.append("/messages/send was answered 500")
     return store
@@ -128,10 +139,12 @@ def test_a_whole_run_is_whole() -> None:
         (cross, "order"),
         (skip, "order"),
         (overtake, "order"),
+        (delay, "staleness"),
         (misdeliver, "foreign"),
         (match_alone, "match"),
         (forget_match, "match"),
         (open_twice, "match"),
+        (admit_twice, "tokens"),
         (refuse, "refused"),
     ],
 )
@@ -141,3 +154,16 @@ def test_every_fault_is_seen(spoil: object, check: str) -> None:
     assert callable(spoil)
     spoiled = spoil(history, store)
     assert history.judge(spoiled)[check]
+
+
+@pytest.mark.parametrize(("after", "leaks"), [(Open(60, 0), 0), (Open(61, 0), 0), (Open(90, 0), 1), (Open(50, 1), 1)])
+def test_leaks_are_seen(after: Open, leaks: int) -> None:
+    """Descriptors that stay, and transactions that nobody ends, are seen; a pool that has grown is none."""
+    assert len(find_leaks(Open(50, 0), after)) == leaks
+
+
+def test_no_check_is_missing() -> None:
+    """The referee judges everything that the contract names."""
+    history, store = whole()
+    named = {"lost", "unexpected", "doubled", "disagreement", "order", "staleness", "foreign", "match", "tokens", "refused"}
+    assert set(history.judge(store)) == named  # and leaks, which the referee adds
