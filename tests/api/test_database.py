@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from dating.database import Clash, Database, DatabaseAway, Overloaded, Transaction, connect
+from dating.database import Clash, Database, DatabaseAway, Overloaded, Overtaken, Transaction, connect
 from dating.database.postgres import numbered
 from dating.database.sqlite import split
 from dating.errors import Malformed, NotFound
@@ -194,3 +194,97 @@ async def test_a_listener_that_fails_holds_nobody_up(db: Database) -> None:
     db.committed = fail
     assert await db.write(announce, "one") == "one"
     assert await db.write(announce, "two") == "two"
+
+
+# --- written together ---------------------------------------------------------------------------------------------------------
+
+
+async def put_all(tx: Transaction, names: list[str]) -> list[str | NotFound]:
+    """Keep each name, with how many came together; refuse "nobody" alone, and fail as a whole at "bad"."""
+    kept = [name for name in names if name != "nobody"]
+    await tx.many(INSERT, [{"name": name, "value": str(len(names))} for name in kept])
+    tx.notices += kept
+    if "bad" in names:
+        raise ZeroDivisionError
+    return [name if name != "nobody" else NotFound("Nobody.") for name in names]
+
+
+async def test_items_are_written_together(db: Database) -> None:
+    """Who comes while one batch is being committed rides the next; each hears its own outcome, after the commit."""
+    heard: list[object] = []
+    db.committed = heard.extend
+    names = [f"n{i}" for i in range(300)]
+    assert await asyncio.gather(*[db.write_together(put_all, name) for name in names]) == names
+    assert heard == names
+    sizes = [await db.read(find, name) for name in names]
+    assert len(set(sizes)) < len(names) / 10
+
+
+async def test_a_refusal_is_that_of_one_item(db: Database) -> None:
+    """One item of a batch is refused, and the others are kept."""
+    first, nobody, last = await asyncio.gather(
+        *[db.write_together(put_all, name) for name in ("first", "nobody", "last")], return_exceptions=True
+    )
+    assert (first, last) == ("first", "last")
+    assert isinstance(nobody, NotFound)
+    assert await db.read(find, "last") is not None
+
+
+@pytest.mark.parametrize("bad", ["bad", "twice"])
+async def test_a_bad_item_fails_alone(db: Database, bad: str) -> None:
+    """An item that breaks its whole batch hears its error, and nobody else does; what was rolled back is not announced."""
+    heard: list[object] = []
+    await db.write(put, "twice")
+    db.committed = heard.extend
+    names = ["a", "b", bad, "c"]
+    outcomes = await asyncio.gather(*[db.write_together(put_all, name) for name in names], return_exceptions=True)
+    assert [outcome for outcome in outcomes if isinstance(outcome, str)] == ["a", "b", "c"]
+    assert isinstance(outcomes[2], ZeroDivisionError | Clash)
+    assert heard == ["a", "b", "c"]
+    assert await db.write_together(put_all, "d") == "d"
+
+
+async def test_who_gives_up_takes_nobody_along(db: Database) -> None:
+    """Waiters that are canceled leave the others' items alone, and the next batches run."""
+    tasks = [asyncio.create_task(db.write_together(put_all, f"c{i}")) for i in range(200)]
+    for _ in range(3):
+        await asyncio.sleep(0)
+    for task in tasks[::2]:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert None not in [await db.read(find, f"c{i}") for i in range(1, 200, 2)]
+    assert await db.write_together(put_all, "after") == "after"
+
+
+async def test_too_many_items_are_refused(settings: Settings) -> None:
+    """Beyond the queue's bound an item is 503 at once; what was taken is written, even when the database is closed then."""
+    db = connect(msgspec.structs.replace(settings, write_queue=10))
+    await db.open()
+    tasks = [asyncio.create_task(db.write_together(put_all, f"q{i}")) for i in range(50)]
+    await asyncio.sleep(0)
+    await db.close()
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [isinstance(outcome, Overloaded) for outcome in outcomes] == [False] * 10 + [True] * 40
+    assert outcomes[:10] == [f"q{i}" for i in range(10)]
+
+
+async def test_what_was_overtaken_runs_again(settings: Settings) -> None:
+    """A function that finds its first look outdated runs again, in a new transaction."""
+    db = connect(settings)
+    await db.open()
+    runs: list[int] = []
+
+    async def overtaken(tx: Transaction) -> str:
+        runs.append(tx.now)
+        await put(tx, f"run {len(runs)}")
+        if len(runs) < 3:
+            raise Overtaken
+        return await put(tx, "done")
+
+    if db.dialect == "postgres":
+        assert await db.write(overtaken) == "done"
+        assert [await db.read(find, f"run {n}") for n in (1, 2, 3)] == [None, None, "x"]
+    else:
+        with pytest.raises(Overtaken):  # nobody overtakes the only writer: this is an error of the code
+            await db.write(overtaken)
+    await db.close()

@@ -10,25 +10,33 @@ That form is what makes both databases cheap and safe behind one service code:
 * PostgreSQL: the function is awaited on a pooled connection, and run again when the server reports a serialization failure or a
   deadlock.
 
+What comes often and alike (messages) is written by `db.write_together(fn, item)`: `fn(tx, items)` gets what many callers brought,
+and does it with as many statements as it would need for one.
+
 SQL is one text for both, with `:name` parameters; rows become msgspec structs. Nothing here knows a table.
 """
 
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Concatenate, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 import msgspec
 
 from dating.clock import now_microseconds
-from dating.errors import Conflict, Unavailable
+from dating.errors import Conflict, Refusal, Unavailable
 from dating.settings import Settings
+
+if TYPE_CHECKING:
+    from dating.database.together import Together
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Row = TypeVar("Row")
 P = ParamSpec("P")
+Item = TypeVar("Item")
+Outcome = TypeVar("Outcome")
 
 
 class Clash(Conflict):
@@ -49,6 +57,10 @@ class DatabaseAway(Unavailable):
 
     code = "database_away"
     detail = "The database is not reachable right now; try again in a moment."
+
+
+class Overtaken(Exception):
+    """What a function read at its beginning was changed by others before it held the rows: the function runs again."""
 
 
 class Transaction(ABC):
@@ -102,6 +114,7 @@ class Database(ABC):
         self.settings = settings
         self.clock: Callable[[], int] = now_microseconds
         self.committed: Committed = lambda notices: None
+        self._groups: dict[Callable[..., Any], Together[Any, Any]] = {}
 
     @abstractmethod
     async def write(self, fn: Callable[Concatenate[Transaction, P], Awaitable[T]], /, *args: P.args, **options: P.kwargs) -> T:
@@ -114,6 +127,27 @@ class Database(ABC):
     @abstractmethod
     async def read(self, fn: Callable[Concatenate[Transaction, P], Awaitable[T]], /, *args: P.args, **options: P.kwargs) -> T:
         """Run `fn(tx, *args)` without the right to write."""
+
+    async def write_together(
+        self, fn: Callable[[Transaction, list[Item]], Awaitable[Sequence[Outcome | Refusal]]], item: Item
+    ) -> Outcome:
+        """Run `fn(tx, items)` for this item and those of others that wait; return this one's outcome after the commit.
+
+        `fn` gives an outcome or a refusal for each item, in their order. When `fn` raises, its items run one by one, so that
+        an unexpected error is that of one item. Raises the item's refusal, and what `write` raises.
+        """
+        group = self._groups.get(fn)
+        if group is None:
+            from dating.database.together import Together
+
+            group = self._groups[fn] = Together(lambda items: self.write(fn, items), self.settings.write_queue)
+        outcome: Outcome = await group.add(item)
+        return outcome
+
+    async def finish_groups(self) -> None:
+        """Write what still waits to be written together."""
+        for group in self._groups.values():
+            await group.close()
 
     def announce(self, notices: list[object]) -> None:
         """Hand on what commits have to tell. What is committed stays so, and is answered, even if the listener fails."""

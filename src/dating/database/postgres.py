@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import msgspec
 
-from dating.database import Clash, Database, DatabaseAway, Overloaded, Transaction, is_struct, milliseconds
+from dating.database import Clash, Database, DatabaseAway, Overloaded, Overtaken, Transaction, is_struct, milliseconds
 from dating.errors import Malformed
 from dating.settings import Settings
 
@@ -121,7 +121,7 @@ class PostgresDatabase(Database):
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return await perform(fn, args, options)
-            except (asyncpg.SerializationError, asyncpg.DeadlockDetectedError) as error:
+            except (Overtaken, asyncpg.SerializationError, asyncpg.DeadlockDetectedError) as error:
                 if attempt == ATTEMPTS:
                     raise DatabaseAway(retry_after=1) from error
                 await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))
@@ -172,6 +172,7 @@ class PostgresDatabase(Database):
         )
 
     async def close(self) -> None:
+        await self.finish_groups()
         if self._running:
             await asyncio.wait(self._running, timeout=5)
         for pool in (self._writes, self._reads):

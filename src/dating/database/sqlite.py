@@ -239,6 +239,7 @@ class SqliteDatabase(Database):
         return []
 
     async def close(self) -> None:
+        await self.finish_groups()
         lanes = [*([self._writer] if self._writer else []), *self._readers]
         self._writer, self._readers = None, []
         for lane in lanes:
