@@ -205,3 +205,42 @@ class ReadMark(msgspec.Struct, frozen=True):
 
     chat_id: int | None
     message_id: int
+
+
+# --- posts: messages on their way into the database -------------------------------------------------------------------------
+
+
+class Post(msgspec.Struct):
+    """A message that somebody wants to send; `n` is its place in the batch that it is written with."""
+
+    me: int
+    chat_id: int
+    content: str
+    reply_to_id: int | None
+    client_id: str | None
+    n: int = 0
+
+
+class Place(msgspec.Struct):
+    """How many messages somebody sends into a chat."""
+
+    chat_id: int
+    me: int
+    count: int = 0
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """A post into a chat that is open to the sender.
+
+    `other_id`: the other member of a pair. `has_original`: it answers nothing, or a message of the same chat. `first_…`: the
+    message that the sender has sent before under the same client id.
+    """
+
+    n: int
+    other_id: int | None
+    has_original: bool
+    first_id: int | None
+    first_chat_id: int | None
+    first_content: str | None
+    first_reply_to_id: int | None
+    first_at: int | None

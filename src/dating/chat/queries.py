@@ -1,4 +1,4 @@
-"""All SQL of chats. The pieces in capitals without a verb are conditions and columns that several statements share."""
+"""All SQL of chats but sending (post_queries.py). The pieces in capitals without a verb are what several statements share."""
 
 import json
 
@@ -20,47 +20,10 @@ IS_READ = """(m.sender_id IS NULL OR EXISTS (
 UNREAD = """m.chat_id = r.chat_id AND m.id > r.read_id AND m.sender_id <> r.user_id AND NOT EXISTS (
     SELECT 1 FROM reads AS e WHERE e.chat_id = r.chat_id AND e.user_id = r.user_id AND e.message_id = m.id)"""
 
-# --- sending ----------------------------------------------------------------------------------------------------------------
-
-COUNT_MESSAGE = f"""
-UPDATE chats AS c SET message_count = message_count + 1, last_at = :now
-WHERE c.id = :chat_id AND c.closed_at IS NULL AND {MINE}
-RETURNING low_id + high_id - :me
-"""
-ADD_MESSAGE = """
-INSERT INTO messages (chat_id, sender_id, kind, content, reply_to_id, client_id, created_at)
-VALUES (:chat_id, :me, 'text', :content, CAST(:reply_to_id AS BIGINT), CAST(:client_id AS TEXT), :now)
-ON CONFLICT (sender_id, client_id) WHERE client_id IS NOT NULL DO NOTHING
-RETURNING id
-"""
-COUNT_OWN = """
-UPDATE members SET read_count = read_count + 1 WHERE chat_id = :chat_id AND user_id = :me
-  AND NOT EXISTS (SELECT 1 FROM hidden WHERE viewer_id = :me AND other_id = :other_id)
-  AND 2 = (SELECT COUNT(*) FROM people WHERE id IN (:me, :other_id))
-"""
 ADD_NOTE = (
     "INSERT INTO messages (chat_id, sender_id, kind, content, created_at) VALUES (:chat_id, NULL, 'system', :content, :now)"
 )
 IN_CHAT = "SELECT id FROM messages WHERE id = :message_id AND chat_id = :chat_id"
-
-
-async def count_message(tx: Transaction, me: int, chat_id: int) -> int | None:
-    """Take the chat for one more message of mine; the other's id, or None when I am not in it or it is closed."""
-    return await tx.one(int, COUNT_MESSAGE, me=me, chat_id=chat_id, now=tx.now)
-
-
-async def add_message(
-    tx: Transaction, me: int, chat_id: int, content: str, reply_to_id: int | None, client_id: str | None
-) -> int | None:
-    """The new message's id; None when I have sent a message under this client id before."""
-    return await tx.one(
-        int, ADD_MESSAGE, me=me, chat_id=chat_id, content=content, reply_to_id=reply_to_id, client_id=client_id, now=tx.now
-    )
-
-
-async def count_own(tx: Transaction, me: int, chat_id: int, other_id: int) -> bool:
-    """What I send I have read; False when we are not both there and visible to each other."""
-    return await tx.run(COUNT_OWN, me=me, chat_id=chat_id, other_id=other_id) == 1
 
 
 async def is_in_chat(tx: Transaction, message_id: int, chat_id: int) -> bool:
@@ -189,7 +152,6 @@ FROM messages AS m JOIN chats AS c ON c.id = m.chat_id
 """
 OLDER = f"{MESSAGES} WHERE m.chat_id = :chat_id AND m.id < :before_id ORDER BY m.id DESC LIMIT :limit"
 NEWER = f"{MESSAGES} WHERE m.chat_id = :chat_id AND m.id > :after_id AND m.id < :before_id ORDER BY m.id LIMIT :limit"
-SENT_AS = f"{MESSAGES} WHERE m.sender_id = :me AND m.client_id = :client_id"
 
 
 async def see(tx: Transaction, me: int, chat_id: int) -> Pair | None:
@@ -206,11 +168,6 @@ async def list_older(tx: Transaction, me: int, chat_id: int, before_id: int, lim
 async def list_newer(tx: Transaction, me: int, chat_id: int, after_id: int, before_id: int, limit: int) -> list[MessageRow]:
     """The first messages between two ids, ascending."""
     return await tx.all(MessageRow, NEWER, me=me, chat_id=chat_id, after_id=after_id, before_id=before_id, limit=limit)
-
-
-async def sent_as(tx: Transaction, me: int, client_id: str | None) -> MessageRow | None:
-    """The message that I sent under this client id."""
-    return await tx.one(MessageRow, SENT_AS, me=me, client_id=client_id)
 
 
 # --- receipts ---------------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, JSONBody, QueryParameter
 
-from dating.chat import service
+from dating.chat import posts, service
 from dating.chat.models import (
     Chat,
     ChatToRead,
@@ -43,7 +43,7 @@ async def send(
     request: Request[Any, Any, Any], data: JSONBody[Draft], me: NamedDependency[Identity], db: NamedDependency[Database]
 ) -> Response[Message]:
     """Send a message to everybody in the chat, my other devices included."""
-    message, new = await service.send(db, me.user_id, data, read_key(request))
+    message, new = await posts.send(db, me.user_id, data, read_key(request))
     return Response(message, status_code=201 if new else 200)
 
 

@@ -1,4 +1,4 @@
-"""The rules of chats: who may send what where, and what everybody hears of it.
+"""The rules of chats: who may see and open which, how far each has read, and what everybody hears of it. Sending: posts.py.
 
 A chat that is not mine, was closed, or whose other member is hidden from me answers like one that never was: 404.
 """
@@ -9,10 +9,10 @@ from itertools import groupby
 import msgspec
 
 from dating.chat import queries
-from dating.chat.models import Chat, ChatRow, Done, Draft, Member, Message, MessageRow, Opened, Pair
+from dating.chat.models import Chat, ChatRow, Done, Member, Message, MessageRow, Opened, Pair
 from dating.clock import rfc3339
-from dating.database import Database, Transaction
-from dating.errors import Conflict, Forbidden, Malformed, NotFound
+from dating.database import Transaction
+from dating.errors import Forbidden, Malformed, NotFound
 from dating.realtime import events
 from dating.realtime.inbox import tell
 from dating.safety import service as safety
@@ -34,32 +34,11 @@ class MessageNotFound(NotFound):
     detail = "There is no such message in this chat."
 
 
-class EmptyMessage(Malformed):
-    """400: nothing but blanks was to be sent."""
-
-    code = "empty_message"
-    detail = "A message needs content that is not blank."
-
-
-class MediaNotAvailable(Malformed):
-    """400: media cannot be sent yet."""
-
-    code = "media_not_available"
-    detail = "Media cannot be sent yet; leave media_ids empty."
-
-
 class NotAvailable(Malformed):
     """400: this part of the API is not there yet."""
 
     code = "not_available"
     detail = "This is not available yet."
-
-
-class ClientIdReused(Conflict):
-    """409: another message of mine has this client id."""
-
-    code = "client_id_reused"
-    detail = "This client_id (or Idempotency-Key) was used for another message."
 
 
 class NotAPair(Malformed):
@@ -74,84 +53,6 @@ class MatchNeeded(Forbidden):
 
     code = "match_needed"
     detail = "A match is needed to write to this person."
-
-
-class Repeated(Exception):
-    """Not a refusal: the message was sent before. Undoes what the repeat has counted and brings the first one along."""
-
-    def __init__(self, first: MessageRow) -> None:
-        super().__init__(first.id)
-        self.first = first
-
-
-# --- sending ----------------------------------------------------------------------------------------------------------------
-
-
-async def send(db: Database, me: int, draft: Draft, key: str | None) -> tuple[Message, bool]:
-    """Send a message, once for each client id (`key` stands in where the draft has none); the message, and whether it is new.
-
-    Raises EmptyMessage, MediaNotAvailable, NotAvailable, ChatNotFound, MessageNotFound (reply_to_id) or ClientIdReused.
-    """
-    content = judge(draft)
-    try:
-        return await db.write(record, me, draft, content, draft.client_id or key), True
-    except Repeated as repeat:
-        return show_first(repeat.first), False
-
-
-def judge(draft: Draft) -> str:
-    """The text that is to be sent. Raises what `send` says of drafts."""
-    if draft.media_ids:
-        raise MediaNotAvailable
-    if draft.expires_in is not None:
-        raise NotAvailable("Disappearing messages are not available yet; leave expires_in out.")
-    if draft.content is None or not draft.content.strip():
-        raise EmptyMessage
-    return draft.content
-
-
-async def record(tx: Transaction, me: int, draft: Draft, content: str, client_id: str | None) -> Message:
-    """Write the message down and tell both. The chat's row comes first: it orders the messages of the chat by commit.
-
-    Whether we see each other is asked last, when a block that came before has been committed: see dating.safety.service.
-    """
-    chat_id, reply_to_id = draft.chat_id, draft.reply_to_id
-    other_id = await queries.count_message(tx, me, chat_id)
-    if other_id is None:
-        raise ChatNotFound
-    if reply_to_id is not None and not await queries.is_in_chat(tx, reply_to_id, chat_id):
-        raise MessageNotFound
-    message_id = await queries.add_message(tx, me, chat_id, content, reply_to_id, client_id)
-    if message_id is None:
-        raise await recall(tx, me, draft, client_id)
-    at = rfc3339(tx.now)
-    await tell(tx, (me, other_id), events.Message(message_id, chat_id, me, content, at, "text", client_id, reply_to_id))
-    if not await queries.count_own(tx, me, chat_id, other_id):
-        raise ChatNotFound
-    return Message(message_id, chat_id, me, other_id, content, "text", False, at, client_id, reply_to_id)
-
-
-async def recall(tx: Transaction, me: int, draft: Draft, client_id: str | None) -> Exception:
-    """What a used client id means: the same message again, or another one, or something that I may not see any more."""
-    await see(tx, me, draft.chat_id)
-    first = await queries.sent_as(tx, me, client_id)
-    if first is None or (first.chat_id, first.content, first.reply_to_id) != (draft.chat_id, draft.content, draft.reply_to_id):
-        return ClientIdReused()
-    return Repeated(first)
-
-
-def show(row: MessageRow) -> Message:
-    """A message as it goes out."""
-    return Message(
-        row.id, row.chat_id, row.sender_id, row.receiver_id, row.content, row.kind, row.is_read, rfc3339(row.created_at),
-        row.client_id, row.reply_to_id,
-    )  # fmt: skip
-
-
-def show_first(row: MessageRow) -> Message:
-    """A message as it was when it had just been sent."""
-    message = show(row)
-    return message if not message.is_read else msgspec.structs.replace(message, is_read=False)
 
 
 # --- chats ------------------------------------------------------------------------------------------------------------------
@@ -267,6 +168,14 @@ def describe(me: int, rows: list[ChatRow]) -> Chat:
 
 
 # --- messages and receipts --------------------------------------------------------------------------------------------------
+
+
+def show(row: MessageRow) -> Message:
+    """A message as it goes out."""
+    return Message(
+        row.id, row.chat_id, row.sender_id, row.receiver_id, row.content, row.kind, row.is_read, rfc3339(row.created_at),
+        row.client_id, row.reply_to_id,
+    )  # fmt: skip
 
 
 async def list_messages(

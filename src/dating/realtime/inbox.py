@@ -8,7 +8,7 @@ transaction crosswise, which PostgreSQL reports as a deadlock and `Database.writ
 """
 
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -29,6 +29,34 @@ ON CONFLICT (user_id) DO UPDATE SET seq = inbox_heads.seq
 APPEND = """
 INSERT INTO inbox (user_id, seq, actor_id, event, created_at)
 VALUES (:user_id, :seq, CAST(:actor_id AS BIGINT), :event, :now)
+"""
+# What is said `d`, for every member of its chat, under their next numbers: the people of all the chats in the order of their ids.
+SAYINGS = """
+given AS MATERIALIZED (SELECT CAST(value AS json_text) AS v FROM json_each(CAST(:sayings AS TEXT))),
+d AS MATERIALIZED (
+    SELECT CAST(v ->> 'n' AS BIGINT) AS n, CAST(v ->> 'chat_id' AS BIGINT) AS chat_id,
+           CAST(v ->> 'actor_id' AS BIGINT) AS actor_id, v ->> 'event' AS event
+    FROM given)
+"""
+ADVANCE_MEMBERS = f"""
+INSERT INTO inbox_heads (user_id, seq)
+WITH {SAYINGS}
+SELECT m.user_id, COUNT(*) FROM d JOIN members AS m ON m.chat_id = d.chat_id AND m.left_at IS NULL
+WHERE TRUE GROUP BY m.user_id ORDER BY m.user_id
+ON CONFLICT (user_id) DO UPDATE SET seq = inbox_heads.seq + excluded.seq
+"""
+APPEND_MEMBERS = f"""
+INSERT INTO inbox (user_id, seq, actor_id, event, created_at)
+WITH {SAYINGS}
+SELECT m.user_id,
+       h.seq - COUNT(*) OVER (PARTITION BY m.user_id) + ROW_NUMBER() OVER (PARTITION BY m.user_id ORDER BY d.n),
+       d.actor_id, d.event, CAST(:now AS BIGINT)
+FROM d JOIN members AS m ON m.chat_id = d.chat_id AND m.left_at IS NULL JOIN inbox_heads AS h ON h.user_id = m.user_id
+WHERE TRUE ORDER BY m.user_id, d.n
+RETURNING user_id, seq, CASE
+    WHEN EXISTS (SELECT 1 FROM hidden WHERE viewer_id = inbox.user_id AND other_id = inbox.actor_id) THEN '{{"type":"hidden"}}'
+    ELSE event
+END AS event
 """
 SINCE = """
 SELECT i.seq, CASE
@@ -108,7 +136,7 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Said(msgspec.Struct, frozen=True):
-    """A message of somebody in somebody's inbox."""
+    """An event in somebody's inbox."""
 
     user_id: int
     seq: int
@@ -146,6 +174,31 @@ def describe_row(told: Told, event: Event, now: int) -> dict[str, object]:
     """The inbox row of a notice."""
     actor_id = getattr(event, "user_id", None)
     return {"user_id": told.user_id, "seq": told.seq, "actor_id": actor_id, "event": told.event.decode(), "now": now}
+
+
+class Saying(msgspec.Struct):
+    """An event for everybody in a chat; `event` is its JSON, `n` its place among those that are told together."""
+
+    n: int
+    chat_id: int
+    actor_id: int | None
+    event: str
+
+
+async def tell_members(tx: Transaction, said: Sequence[tuple[int, Event]]) -> None:
+    """Put each event into the inbox of every member of its chat (`chat_id, event`), in two statements for all of them.
+
+    The chats must be taken: nobody may join or leave them meanwhile.
+    """
+    sayings = [
+        Saying(n, chat_id, getattr(event, "user_id", None), msgspec.json.encode(event).decode())
+        for n, (chat_id, event) in enumerate(said)
+    ]
+    encoded = msgspec.json.encode(sayings).decode()
+    await tx.run(ADVANCE_MEMBERS, sayings=encoded)
+    entries = await tx.all(Said, APPEND_MEMBERS, sayings=encoded, now=tx.now)
+    events = {text: text.encode() for text in {entry.event for entry in entries}}
+    tx.notices += [Told(entry.user_id, entry.seq, events[entry.event]) for entry in entries]
 
 
 async def hold(tx: Transaction, people: Iterable[int]) -> None:

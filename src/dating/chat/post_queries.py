@@ -1,0 +1,102 @@
+"""The SQL of sending: each statement is for a whole batch of posts, given as JSON."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from dating.chat.models import Place, Post, Verdict
+from dating.database import Transaction
+
+# Posts `d`, each by its place in the batch.
+POSTS = """
+given AS MATERIALIZED (SELECT CAST(value AS json_text) AS v FROM json_each(CAST(:posts AS TEXT))),
+d AS MATERIALIZED (
+    SELECT CAST(v ->> 'n' AS BIGINT) AS n, CAST(v ->> 'chat_id' AS BIGINT) AS chat_id, CAST(v ->> 'me' AS BIGINT) AS me,
+           v ->> 'content' AS content, CAST(v ->> 'reply_to_id' AS BIGINT) AS reply_to_id, v ->> 'client_id' AS client_id
+    FROM given)
+"""
+# How many posts go into which chat, and by whom.
+PLACES = """
+given AS MATERIALIZED (SELECT CAST(value AS json_text) AS v FROM json_each(CAST(:places AS TEXT))),
+d AS MATERIALIZED (
+    SELECT CAST(v ->> 'chat_id' AS BIGINT) AS chat_id, CAST(v ->> 'me' AS BIGINT) AS me, CAST(v ->> 'count' AS BIGINT) AS posts
+    FROM given)
+"""
+# The chat `c` is open to the sender: everybody may write into a group of theirs, a pair needs both to be there and unhidden.
+OPEN_TO_SENDER = """c.closed_at IS NULL AND s.left_at IS NULL AND (c.kind = 'group' OR (
+    NOT EXISTS (SELECT 1 FROM hidden WHERE viewer_id = d.me AND other_id = c.low_id + c.high_id - d.me)
+    AND 2 = (SELECT COUNT(*) FROM people WHERE id IN (c.low_id, c.high_id))))"""
+LOOK = f"""
+WITH {POSTS}
+SELECT d.n, c.low_id + c.high_id - d.me AS other_id,
+       d.reply_to_id IS NULL OR EXISTS (SELECT 1 FROM messages AS o WHERE o.id = d.reply_to_id AND o.chat_id = d.chat_id)
+           AS has_original,
+       f.id AS first_id, f.chat_id AS first_chat_id, f.content AS first_content, f.reply_to_id AS first_reply_to_id,
+       f.created_at AS first_at
+FROM d
+JOIN chats AS c ON c.id = d.chat_id
+JOIN members AS s ON s.chat_id = d.chat_id AND s.user_id = d.me
+LEFT JOIN messages AS f ON f.sender_id = d.me AND f.client_id = d.client_id
+WHERE {OPEN_TO_SENDER}
+"""
+# An upsert, because it takes the rows in a given order: two batches never wait for each other crosswise. A chat that is gone by
+# now would be inserted, as that of two people who never are: a foreign key refuses it.
+COUNT_MESSAGES = f"""
+INSERT INTO chats (id, kind, low_id, high_id, message_count, last_at, created_at)
+WITH {PLACES}
+SELECT d.chat_id, 'direct', -2, -1, SUM(d.posts), CAST(:now AS BIGINT), CAST(:now AS BIGINT)
+FROM d WHERE TRUE GROUP BY d.chat_id ORDER BY d.chat_id
+ON CONFLICT (id) DO UPDATE SET message_count = chats.message_count + excluded.message_count, last_at = excluded.last_at
+WHERE chats.closed_at IS NULL
+"""
+ADD_MESSAGES = f"""
+INSERT INTO messages (chat_id, sender_id, kind, content, reply_to_id, client_id, created_at)
+WITH {POSTS}
+SELECT d.chat_id, d.me, 'text', d.content, d.reply_to_id, d.client_id, CAST(:now AS BIGINT) FROM d WHERE TRUE ORDER BY d.n
+ON CONFLICT (sender_id, client_id) WHERE client_id IS NOT NULL DO NOTHING
+RETURNING id
+"""
+COUNT_OWN = f"""
+UPDATE members SET read_count = read_count + own.posts
+FROM (
+    WITH {PLACES}
+    SELECT d.chat_id, d.me, d.posts FROM d
+    JOIN chats AS c ON c.id = d.chat_id JOIN members AS s ON s.chat_id = d.chat_id AND s.user_id = d.me
+    WHERE {OPEN_TO_SENDER}) AS own
+WHERE members.chat_id = own.chat_id AND members.user_id = own.me
+"""
+
+
+def encode(rows: Sequence[msgspec.Struct]) -> str:
+    """Rows as a parameter."""
+    return msgspec.json.encode(rows).decode()
+
+
+def place(posts: Sequence[Post]) -> list[Place]:
+    """How many of the posts are whose, and where."""
+    places: dict[tuple[int, int], Place] = {}
+    for one in posts:
+        places.setdefault((one.chat_id, one.me), Place(one.chat_id, one.me)).count += 1
+    return list(places.values())
+
+
+async def look(tx: Transaction, posts: Sequence[Post]) -> dict[int, Verdict]:
+    """What is known of each post, by its place; nothing of those whose chat is not open to the sender."""
+    return {row.n: row for row in await tx.all(Verdict, LOOK, posts=encode(posts))}
+
+
+async def count_messages(tx: Transaction, posts: Sequence[Post]) -> bool:
+    """Take the chats for so many more messages; whether they are all open still."""
+    chats = {one.chat_id for one in posts}
+    return await tx.run(COUNT_MESSAGES, places=encode(place(posts)), now=tx.now) == len(chats)
+
+
+async def add_messages(tx: Transaction, posts: Sequence[Post]) -> list[int]:
+    """The new messages' ids, in the order of the posts; fewer when a client id was used meanwhile."""
+    return sorted(await tx.all(int, ADD_MESSAGES, posts=encode(posts), now=tx.now))
+
+
+async def count_own(tx: Transaction, posts: Sequence[Post]) -> bool:
+    """What people send they have read; whether every sender may still write there."""
+    places = place(posts)
+    return await tx.run(COUNT_OWN, places=encode(places)) == len(places)
