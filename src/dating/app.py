@@ -19,8 +19,8 @@ from dating.accounts import routes as accounts
 from dating.accounts import service as accounts_service
 from dating.accounts.mail import make_mailer
 from dating.accounts.passwords import Passwords
+from dating.chat import receipts
 from dating.chat import routes as chat
-from dating.chat import service as chat_service
 from dating.database import Database, connect
 from dating.documentation import openapi
 from dating.gate import Doorkeeper, Gate, JSONRequest, admit, answer_error, provide_address, provide_me, provide_viewer
@@ -34,7 +34,7 @@ from dating.operations import watch
 from dating.profiles import routes as profiles
 from dating.realtime import routes as realtime
 from dating.realtime.bus import Bus, LocalBus
-from dating.realtime.events import SendDelivered, SendTyping
+from dating.realtime.events import Ack, SendDelivered, SendTyping
 from dating.realtime.hub import Hub
 from dating.realtime.redis_tickets import RedisTickets
 from dating.redis.store import RedisStore
@@ -135,13 +135,16 @@ def listen(hub: Hub, db: Database) -> None:
     """What the features do with the frames that clients send."""
 
     async def on_typing(me: Identity, frame: SendTyping) -> None:
-        people, event = await db.read(chat_service.announce_typing, me.user_id, frame.chat_id)
+        people, event = await db.read(receipts.announce_typing, me.user_id, frame.chat_id)
         hub.send(people, event)
 
     async def on_delivered(me: Identity, frame: SendDelivered) -> None:
-        await db.write(chat_service.mark_delivered, me.user_id, frame.chat_id, frame.message_id)
+        await db.write(receipts.mark_delivered, me.user_id, frame.chat_id, frame.message_id)
 
-    hub.intake.handlers = {SendTyping: on_typing, SendDelivered: on_delivered}
+    async def on_ack(me: Identity, frame: Ack) -> None:
+        await db.write(receipts.acknowledge, me.user_id, frame.seq)
+
+    hub.intake.handlers = {SendTyping: on_typing, SendDelivered: on_delivered, Ack: on_ack}
 
 
 def cors(settings: Settings) -> CORSConfig | None:

@@ -31,10 +31,25 @@ class World:
         self.chat_id = await self.owner.match(self.party)
         self.message_id = (await self.owner.say(self.chat_id, "Привет!"))["id"]
         self.reply_id = (await self.party.say(self.chat_id, "И тебе 👋"))["id"]
+        made = await self.owner.post("/api/chats", json={"kind": "group", "name": "Походы", "member_ids": [self.party.id]})
+        self.group_id = made.json()["id"]
+        invite = (await self.owner.post(f"/api/chats/{self.group_id}/invites", json={})).json()
+        self.invite_id, self.invite_token = invite["id"], invite["token"]
         await self.owner.match(self.blocked)
         assert (await self.owner.post(f"/api/users/{self.blocked.id}/block")).status_code == 200
         self.session_id = (await self.owner.get("/sessions")).json()["sessions"][0]["id"]
         return self
+
+    def names(self, operation: str) -> dict[str, Any]:
+        """What is asked for in a path: of groups, the group."""
+        return {
+            "user_id": self.owner.id,
+            "username": self.owner.username,
+            "chat_id": self.group_id if operation in OF_GROUPS else self.chat_id,
+            "message_id": self.message_id,
+            "invite_id": self.invite_id,
+            "session_id": self.session_id,
+        }
 
     async def ask(self, actor: str, method: str, path: str, body: Any) -> httpx.Response:
         """One request by one of them."""
@@ -74,6 +89,10 @@ SEND = Row((401, 201, 201, 404, 404), lambda world: {"chat_id": world.chat_id, "
 PROFILE = Row((200, 200, 200, 200, 404))
 CHANGE = Row(signed_in(200), lambda world: {"bio": "Новое"})
 MESSAGES = Row((401, 200, 200, 404, 404))
+MEMBERS = (401, 200, 200, 404, 404)
+OWNERS_MESSAGE = (401, 200, 403, 404, 404)
+MANAGERS = (401, 200, 403, 404, 404)  # the party is a plain member of the group
+SWITCH = Row(MEMBERS, lambda world: {"on": True})
 
 MATRIX = {
     "GET /healthz": Row(everybody(200)),
@@ -131,10 +150,34 @@ MATRIX = {
     "POST /messages/read": Row(
         (401, 200, 200, 404, 404), lambda world: {"chat_id": world.chat_id, "message_ids": [world.message_id]}
     ),
+    "POST /api/messages/{message_id}/react": Row(MEMBERS, lambda world: {"emoji": "❤️"}),
+    "POST /api/messages/{message_id}/edit": Row(OWNERS_MESSAGE, lambda world: {"content": "Привет всем!"}),
+    "POST /api/messages/{message_id}/delete": Row(OWNERS_MESSAGE, lambda world: {"for_all": True}),
+    "POST /api/messages/{message_id}/pin": SWITCH,
+    "GET /api/messages/{message_id}/versions": Row(MEMBERS),
+    "GET /api/chats/{chat_id}/pins": Row(MEMBERS),
+    "POST /api/chats/{chat_id}/mute": SWITCH,
+    "POST /api/chats/{chat_id}/archive": SWITCH,
+    "POST /api/chats/{chat_id}/pin": SWITCH,
+    "POST /api/chats/{chat_id}/unread": SWITCH,
+    "PATCH /api/chats/{chat_id}": Row(MANAGERS, lambda world: {"name": "Горы"}),
+    "DELETE /api/chats/{chat_id}": Row(MEMBERS),
+    "POST /api/chats/{chat_id}/members": Row(MANAGERS, lambda world: {"user_ids": [world.party.id]}),
+    "DELETE /api/chats/{chat_id}/members/{user_id}": Row(MANAGERS),
+    "PATCH /api/chats/{chat_id}/members/{user_id}": Row(MANAGERS, lambda world: {"role": "owner"}),
+    "POST /api/chats/{chat_id}/invites": Row((401, 201, 403, 404, 404), lambda world: {}),
+    "GET /api/chats/{chat_id}/invites": Row(MANAGERS),
+    "DELETE /api/chats/{chat_id}/invites/{invite_id}": Row(MANAGERS),
+    "POST /api/chats/join": Row((401, 200, 200, 201, 201), lambda world: {"token": world.invite_token}),
     "POST /api/users/{user_id}/block": Row((401, 400, 200, 200, 200)),  # whoever is blocked may block back
     "DELETE /api/users/{user_id}/block": Row((401, 400, 200, 200, 200)),
     "GET /api/users/blocked": Row(signed_in(200)),
     "POST /ws/start": Row(signed_in(200)),
+}
+OF_GROUPS = {
+    *[name for name in MATRIX if "/members" in name or "/invites" in name],
+    "PATCH /api/chats/{chat_id}",
+    "DELETE /api/chats/{chat_id}",
 }
 LISTS = [
     "/followers",
@@ -177,13 +220,7 @@ async def test_access(api: Api, actor: str) -> None:
     world = await World(api).make()
     for name, row in MATRIX.items():
         method, path = name.split()
-        names = {
-            "user_id": world.owner.id,
-            "username": world.owner.username,
-            "chat_id": world.chat_id,
-            "session_id": world.session_id,
-        }
-        response = await world.ask(actor, method, path.format(**names), row.body(world))
+        response = await world.ask(actor, method, path.format(**world.names(name)), row.body(world))
         expected = row.statuses[ACTORS.index(actor)]
         if response.status_code != expected:
             surprises.append(f"{name}: {response.status_code} instead of {expected}: {response.text[:150]}")
@@ -206,6 +243,15 @@ async def test_hidden_answers_like_absent(api: Api, actor: str) -> None:
         ("DELETE", "/sessions/{}", world.session_id, None),
         ("POST", "/messages/send", None, {"chat_id": world.chat_id, "content": "x"}),
         ("POST", "/chat/read", None, {"chat_id": world.chat_id}),
+        ("GET", "/api/chats/{}/pins", world.chat_id, None),
+        ("GET", "/api/chats/{}/invites", world.group_id, None),
+        ("DELETE", "/api/chats/{}", world.group_id, None),
+        ("POST", "/api/chats/{}/mute", world.chat_id, {"on": True}),
+        ("POST", "/api/messages/{}/react", world.message_id, {"emoji": "❤️"}),
+        ("POST", "/api/messages/{}/edit", world.message_id, {"content": "x"}),
+        ("POST", "/api/messages/{}/delete", world.message_id, {"for_all": False}),
+        ("POST", "/api/messages/{}/pin", world.message_id, {"on": True}),
+        ("GET", "/api/messages/{}/versions", world.message_id, None),
         ("POST", "/messages/read", None, {"chat_id": world.chat_id, "message_ids": [world.message_id]}),
     ]
     if actor == "blocked":
@@ -237,17 +283,11 @@ async def test_refused_actors_change_nothing(api: Api) -> None:
         return [answer.json() for answer in answers]
 
     before = [await view(world.owner), await world.owner.inbox(), await world.party.inbox()]
-    names = {
-        "user_id": world.owner.id,
-        "chat_id": world.chat_id,
-        "session_id": world.session_id,
-        "username": world.owner.username,
-    }
     for name, row in MATRIX.items():
         method, path = name.split()
         for actor, status in zip(ACTORS, row.statuses, strict=True):
             if actor != "owner" and status >= 400:
-                response = await world.ask(actor, method, path.format(**names), row.body(world))
+                response = await world.ask(actor, method, path.format(**world.names(name)), row.body(world))
                 assert response.status_code >= 400, (name, actor)
     assert [await view(world.owner), await world.owner.inbox(), await world.party.inbox()] == before
 

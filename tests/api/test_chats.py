@@ -55,6 +55,10 @@ async def test_a_match_is_a_chat_of_both(api: Api) -> None:
         "archived": False,
         "pinned": False,
         "created_at": mine["created_at"],
+        "photo_url": None,
+        "role": "member",
+        "member_count": 2,
+        "marked_unread": False,
     }
     assert theirs == mine | {"name": "Анна 🌷"}
     assert await chats(clara) == []
@@ -192,7 +196,12 @@ async def test_an_unmatch_is_not_undone_by_opening_a_chat(api: Api) -> None:
 @pytest.mark.parametrize(
     ("body", "status", "code"),
     [
-        ({"kind": "group", "name": "Походы", "member_ids": [1]}, 400, "not_available"),
+        ({"kind": "group", "member_ids": [1]}, 400, "group_name_missing"),
+        ({"kind": "group", "name": "  ", "member_ids": [1]}, 400, "group_name_missing"),
+        ({"kind": "group", "name": "x" * 101, "member_ids": [1]}, 400, "invalid"),
+        ({"kind": "group", "name": "Походы", "photo_url": "javascript:x", "member_ids": [1]}, 400, "invalid"),
+        ({"kind": "group", "name": "Походы", "member_ids": [10**9]}, 404, "user_not_found"),
+        ({"kind": "group", "name": "Походы", "member_ids": list(range(1, 257))}, 400, "invalid"),
         ({"kind": "channel", "member_ids": [1]}, 400, "invalid"),
         ({"member_ids": []}, 400, "invalid"),
         ({"member_ids": [10**9, 10**9 + 1]}, 400, "not_a_pair"),
@@ -203,7 +212,7 @@ async def test_an_unmatch_is_not_undone_by_opening_a_chat(api: Api) -> None:
     ],
 )
 async def test_what_cannot_be_opened(api: Api, body: dict[str, Any], status: int, code: str) -> None:
-    """Groups come later; a direct chat has exactly one other person, who exists."""
+    """A group has a name; a direct chat has exactly one other person; everybody exists."""
     anna = await api.person()
     answer = await anna.post("/api/chats", json=body)
     assert (answer.status_code, answer.json()["code"]) == (status, code)

@@ -20,6 +20,11 @@ KINDS = {
     "likes_used": "likes_used WHERE user_id = :me",
     "chat_memberships": "members WHERE user_id = :me",
     "read_marks": "reads WHERE user_id = :me",
+    "message_versions": "edits WHERE message_id IN (SELECT id FROM messages WHERE sender_id = :me)",
+    "reactions": "reactions WHERE user_id = :me",
+    "dismissals": "dismissals WHERE user_id = :me",
+    "pins": "pins WHERE user_id = :me",
+    "invites": "invites WHERE creator_id = :me",
     "blocks": "blocks WHERE blocker_id = :me",
     "inbox": "inbox WHERE user_id = :me",
     "idempotency_keys": "answers WHERE user_id = :me",
@@ -90,6 +95,13 @@ async def test_every_row_and_text_of_mine_is_there(settings: Settings) -> None:
         await anna.post("/messages/read", json={"chat_id": open_id, "message_ids": [replies[2]["id"]]})
         await anna.delete(f"/matches/{people[1].id}", headers={"Idempotency-Key": "my-key"})
         await anna.post(f"/api/users/{people[2].id}/block")
+        mine_there = (await anna.say(open_id, "моё, ещё не исправлено"))["id"]
+        await anna.post(f"/api/messages/{mine_there}/edit", json={"content": "моё исправленное"})
+        await anna.post(f"/api/messages/{mine_there}/pin", json={"on": True})
+        await anna.post(f"/api/messages/{replies[0]['id']}/react", json={"emoji": "🗝️"})
+        await anna.post(f"/api/messages/{replies[1]['id']}/delete", json={"for_all": False})
+        group = await anna.post("/api/chats", json={"kind": "group", "name": "моя группа", "member_ids": [people[0].id]})
+        await anna.post(f"/api/chats/{group.json()['id']}/invites", json={})
         archive = await export(anna)
 
         assert set(archive) == set(KINDS) | SEEN
@@ -99,9 +111,10 @@ async def test_every_row_and_text_of_mine_is_there(settings: Settings) -> None:
         written = write(archive)
         mine = [*fields.values(), *links.values(), *texts["interests"], *prompts[0].values(), "моё_имя", "my@example.org"]
         mine += [f"мои слова {other.username}" for other in people[:3]] + [f"мой-{other.username}" for other in people[:3]]
+        mine += ["моё, ещё не исправлено", "моё исправленное", "🗝️", "моя группа"]
         for text in [*mine, "my-key", "1994-05-17", "ответ 0", "моя записка"]:
             assert f'"{text}"' in written, text
-        assert [chat["id"] for chat in archive["chats"]] == [open_id]
+        assert [chat["id"] for chat in archive["chats"]] == [group.json()["id"], open_id]
         assert [match["user_id"] for match in archive["matches"]] == [people[0].id]
         assert {row["content"] for row in archive["messages_in_closed_chats"]} == {
             f"мои слова {other.username}" for other in people[1:3]

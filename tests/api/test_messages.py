@@ -45,6 +45,12 @@ async def test_a_message_reaches_both_and_nobody_else(api: Api) -> None:
         "created_at": message["created_at"],
         "client_id": "a-1",
         "reply_to_id": None,
+        "edited_at": None,
+        "deleted": False,
+        "forwarded": False,
+        "expires_at": None,
+        "links": [],
+        "reactions": [],
     }
     event = {
         "type": "message",

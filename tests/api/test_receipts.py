@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from dating.chat import service
-from dating.chat.service import ChatNotFound, MessageNotFound
+from dating.chat import receipts as rules
+from dating.chat.access import ChatNotFound, MessageNotFound
 from dating.errors import NotFound
 from tests.kit import Api, Person, Server
 
@@ -41,7 +41,7 @@ async def read(person: Person, chat_id: int, ids: list[int] | None = None) -> No
 
 async def deliver(person: Person, chat_id: int, message_id: int) -> None:
     """A device of the person has received the chat up to a message."""
-    await person.api.app.state.db.write(service.mark_delivered, person.id, chat_id, message_id)
+    await person.api.app.state.db.write(rules.mark_delivered, person.id, chat_id, message_id)
 
 
 # --- read -------------------------------------------------------------------------------------------------------------------
@@ -266,7 +266,7 @@ async def test_receipts_end_with_the_chat(api: Api, end: str) -> None:
     with pytest.raises(ChatNotFound):
         await deliver(person, chat, message["id"])
     with pytest.raises(NotFound):
-        await api.app.state.db.read(service.announce_typing, person.id, chat)
+        await api.app.state.db.read(rules.announce_typing, person.id, chat)
     for path, body in (("/chat/read", {}), ("/messages/read", {"message_ids": [message["id"]]})):
         assert (await person.post(path, json={"chat_id": chat} | body)).status_code == 404
     assert await receipts(anna) == await receipts(boris) == []

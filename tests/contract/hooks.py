@@ -21,12 +21,15 @@ RULES = frozenset(
     {
         "block_self",
         "empty_message",
+        "group_name_missing",
         "incomplete_place",
         "invalid_birthday",
         "invalid_username",
         "media_not_available",
         "name_missing",
+        "not_a_group",
         "not_a_pair",
+        "not_an_emoji",
         "not_available",
         "nul_character",
         "reversed_ages",
@@ -54,7 +57,14 @@ def register() -> Member:
             match = http.post("/swipe", json={"target_id": other, "action": "like"}, headers=mine).raise_for_status().json()
         said = {"chat_id": match["chat_id"], "content": "Привет!"}
         message = http.post("/messages/send", json=said, headers=headers[1]).raise_for_status().json()
+        group = {"kind": "group", "name": "Походы", "member_ids": [ids[0]]}
+        made = http.post("/api/chats", json=group, headers=headers[1]).raise_for_status().json()
+        invite = http.post(f"/api/chats/{made['id']}/invites", json={}, headers=headers[1]).raise_for_status().json()
     own = {
+        "token": invite["token"],
+        "invite_id": invite["id"],
+        "message_id": message["id"],
+        "user_ids": [ids[1]],
         "chat_id": match["chat_id"],
         "user_id": ids[1],
         "target_id": ids[1],

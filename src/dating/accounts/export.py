@@ -15,7 +15,7 @@ import msgspec
 from dating import idempotency
 from dating.accounts import queries
 from dating.accounts.models import InboxEntry
-from dating.chat import service as chat
+from dating.chat import archive as chat
 from dating.chat.models import Chat
 from dating.clock import DAY, rfc3339
 from dating.database import Database, Transaction

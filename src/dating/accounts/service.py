@@ -35,7 +35,7 @@ from dating.accounts.models import (
 from dating.accounts.names import Entry, fold, read_entry, read_username
 from dating.accounts.passwords import LEAST, Passwords, WeakPassword, judge_password
 from dating.accounts.sessions import end_others, hand_out, name_device, open_session
-from dating.chat import service as chat
+from dating.chat import archive as chat
 from dating.database import Database, Transaction
 from dating.errors import Conflict, Forbidden, Malformed, Unauthorized
 from dating.matching import service as matching

@@ -3,8 +3,9 @@
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
+from dating.profiles.models import Picture
 from dating.realtime.events import Id
 
 Moment = Annotated[str, Meta(description="RFC 3339 in UTC", examples=["2026-11-20T09:00:00.000Z"])]
@@ -44,18 +45,92 @@ class MessagesToRead(msgspec.Struct, frozen=True):
 
 
 class NewChat(msgspec.Struct, frozen=True):
-    """A chat to be opened: `direct` with exactly one other person."""
+    """A chat to be opened: `direct` with exactly one other person, or a `group` of mine with a name."""
 
     member_ids: Annotated[list[Id], Meta(min_length=1, max_length=255, description="the other people", examples=[[7]])]
     kind: Literal["direct", "group"] = "direct"
     name: Annotated[str, Meta(max_length=100, description="of a group", examples=[None])] | None = None
+    photo_url: Annotated[Picture, Meta(description="of a group", examples=[None])] | None = None
+
+
+class Emoji(msgspec.Struct, frozen=True):
+    """One emoji of mine for a message; the same again takes it back."""
+
+    emoji: Annotated[str, Meta(min_length=1, max_length=40, description="exactly one emoji, of any kind", examples=["❤️"])]
+
+
+class Edit(msgspec.Struct, frozen=True):
+    """What my message is to say from now on."""
+
+    content: Content
+
+
+class Deletion(msgspec.Struct, frozen=True):
+    """Whom a message is to be deleted for."""
+
+    for_all: Annotated[bool, Meta(description="false: for me alone", examples=[True])] = True
+
+
+class Description(msgspec.Struct, frozen=True):
+    """What is to be different about a group: what is not given stays."""
+
+    name: Annotated[str, Meta(max_length=100, examples=["Походы 🏔️"])] | UnsetType = UNSET
+    photo_url: Picture | UnsetType | None = UNSET
+
+
+class NewMembers(msgspec.Struct, frozen=True):
+    """People to be brought into a group."""
+
+    user_ids: Annotated[list[Id], Meta(min_length=1, max_length=255, examples=[[9]])]
+
+
+class NewRole(msgspec.Struct, frozen=True):
+    """What a member is to be. There is one owner: making one hands the group over."""
+
+    role: Annotated[Literal["owner", "admin", "member"], Meta(examples=["admin"])]
+
+
+class NewInvite(msgspec.Struct, frozen=True):
+    """A link into a group. `expires_in` in seconds, at most 30 days."""
+
+    expires_in: Annotated[int, Meta(ge=60, le=30 * 86_400, examples=[86_400])] = 7 * 86_400
+    max_uses: Annotated[int, Meta(ge=1, le=1000, examples=[10])] | None = None
+
+
+class Token(msgspec.Struct, frozen=True):
+    """What a link into a group ends with."""
+
+    token: Annotated[str, Meta(min_length=1, max_length=100, examples=["kX3vQ0mZ7sYw2nB5tR8uJ1aLcE4dF6gH9iKpNqVxTyU"])]
+
+
+class Switch(msgspec.Struct, frozen=True):
+    """On or off."""
+
+    on: Annotated[bool, Meta(examples=[True])] = True
 
 
 # --- out --------------------------------------------------------------------------------------------------------------------
 
 
+class Reaction(msgspec.Struct, frozen=True):
+    """One emoji under a message, and who gave it."""
+
+    emoji: Annotated[str, Meta(examples=["❤️"])]
+    user_ids: Annotated[list[int], Meta(examples=[[7]])]
+
+
+class Version(msgspec.Struct, frozen=True):
+    """What a message said from a moment on."""
+
+    content: Annotated[str, Meta(examples=["Превет! 👋"])]
+    written_at: Moment
+
+
 class Message(msgspec.Struct, frozen=True):
-    """One message. `is_read`: the other has read mine, I have read theirs. A `system` message has no sender."""
+    """One message. `is_read`: the other has read mine (in a group: somebody), I have read theirs. A `system` one has no sender.
+
+    One deleted for all says nothing any more. One that expires is gone at that moment, everywhere.
+    """
 
     id: Annotated[int, Meta(examples=[1001])]
     chat_id: Annotated[int, Meta(examples=[42])]
@@ -67,6 +142,12 @@ class Message(msgspec.Struct, frozen=True):
     created_at: Moment
     client_id: Annotated[str | None, Meta(examples=["phone-1-42"])]
     reply_to_id: Annotated[int | None, Meta(examples=[None])]
+    edited_at: Moment | None = None
+    deleted: bool = False
+    forwarded: bool = False
+    expires_at: Annotated[str | None, Meta(description="RFC 3339 in UTC", examples=[None])] = None
+    links: Annotated[list[str], Meta(description="addresses in the text; nobody has looked at them", examples=[[]])] = []
+    reactions: list[Reaction] = []
 
 
 class Member(msgspec.Struct, frozen=True):
@@ -82,7 +163,10 @@ class Member(msgspec.Struct, frozen=True):
 
 
 class Chat(msgspec.Struct, frozen=True):
-    """A chat of mine. `is_read` is about its last message, `last_message_user` is that one's sender."""
+    """A chat of mine. `is_read` is about its last message, `last_message_user` is that one's sender; `role` is mine.
+
+    A list shows the first members of a group only; the chat itself has them all.
+    """
 
     id: Annotated[int, Meta(examples=[42])]
     kind: Annotated[str, Meta(examples=["direct"])]
@@ -100,6 +184,21 @@ class Chat(msgspec.Struct, frozen=True):
     archived: bool
     pinned: bool
     created_at: Moment
+    photo_url: Annotated[str | None, Meta(examples=["https://example.org/maria.jpg"])] = None
+    role: Annotated[str, Meta(examples=["member"])] = "member"
+    member_count: Annotated[int, Meta(examples=[2])] = 2
+    marked_unread: bool = False
+
+
+class Invite(msgspec.Struct, frozen=True):
+    """A link into a group. The `token` is shown once, to whoever made it."""
+
+    id: Annotated[int, Meta(examples=[3])]
+    chat_id: Annotated[int, Meta(examples=[43])]
+    uses: Annotated[int, Meta(examples=[0])]
+    max_uses: Annotated[int | None, Meta(examples=[10])]
+    expires_at: Moment
+    token: Annotated[str | None, Meta(examples=["kX3vQ0mZ7sYw2nB5tR8uJ1aLcE4dF6gH9iKpNqVxTyU"])] = None
 
 
 class Opened(msgspec.Struct, frozen=True):
@@ -118,20 +217,66 @@ class Done(msgspec.Struct, frozen=True):
 # --- rows -------------------------------------------------------------------------------------------------------------------
 
 
-class Pair(msgspec.Struct, frozen=True):
-    """The two members of an open direct chat."""
+class Room(msgspec.Struct, frozen=True):
+    """A chat that is open to me, and my role in it. A group has no pair of ids."""
 
-    low_id: int
-    high_id: int
+    id: int
+    kind: str
+    role: str
+    low_id: int | None
+    high_id: int | None
 
-    @property
-    def people(self) -> tuple[int, int]:
-        """Who is to be told."""
-        return (self.low_id, self.high_id)
+    def other(self, me: int) -> int | None:
+        """The other person of a direct chat."""
+        return None if self.low_id is None or self.high_id is None else self.low_id + self.high_id - me
 
-    def others(self, me: int) -> list[int]:
-        """Who is to be told of what I know already."""
-        return [user_id for user_id in self.people if user_id != me]
+
+class Target(msgspec.Struct, frozen=True):
+    """A message that something is to be done with; moments in microseconds."""
+
+    id: int
+    chat_id: int
+    sender_id: int | None
+    content: str
+    kind: str
+    forwarded: bool
+    created_at: int
+    edited_at: int | None
+    deleted_at: int | None
+    client_id: str | None
+    reply_to_id: int | None
+
+
+class InviteRow(msgspec.Struct, frozen=True):
+    """A link that leads into a group; `expires_at` in microseconds."""
+
+    id: int
+    chat_id: int
+    uses: int
+    max_uses: int | None
+    expires_at: int
+
+
+class Reachable(msgspec.Struct, frozen=True):
+    """Somebody whom I may see, and whether I may write to them."""
+
+    id: int
+    reachable: bool
+
+
+class ReactionRow(msgspec.Struct, frozen=True):
+    """One person's emoji under one message."""
+
+    message_id: int
+    user_id: int
+    emoji: str
+
+
+class VersionRow(msgspec.Struct, frozen=True):
+    """What a message said before; `written_at` in microseconds."""
+
+    content: str
+    written_at: int
 
 
 class MessageRow(msgspec.Struct, frozen=True):
@@ -147,6 +292,11 @@ class MessageRow(msgspec.Struct, frozen=True):
     created_at: int
     client_id: str | None
     reply_to_id: int | None
+    edited_at: int | None
+    deleted: bool
+    forwarded: bool
+    expires_at: int | None
+    links: str
 
 
 class ChatRow(msgspec.Struct, frozen=True):
@@ -167,6 +317,10 @@ class ChatRow(msgspec.Struct, frozen=True):
     last_at: int | None
     last_sender: int | None
     last_read: bool
+    picture: str | None
+    my_role: str
+    member_count: int
+    marked_unread: bool
     user_id: int
     username: str
     name: str
@@ -176,35 +330,11 @@ class ChatRow(msgspec.Struct, frozen=True):
     read_id: int
 
 
-class LostMessage(msgspec.Struct, frozen=True):
-    """A message of mine in a chat that is not open to me any more; `created_at` in microseconds."""
+class Face(msgspec.Struct, frozen=True):
+    """How a group shows itself."""
 
-    id: int
-    content: str
-    client_id: str | None
-    created_at: int
-
-
-class Seat(msgspec.Struct, frozen=True):
-    """What a chat keeps about me, moments in microseconds; `chat_id` is None while the chat is not open to me."""
-
-    chat_id: int | None
-    role: str
-    read_id: int
-    read_count: int
-    delivered_id: int
-    muted: bool
-    archived: bool
-    pinned_at: int | None
-    joined_at: int
-    left_at: int | None
-
-
-class ReadMark(msgspec.Struct, frozen=True):
-    """A message that I have read before earlier ones; `chat_id` is None while the chat is not open to me."""
-
-    chat_id: int | None
-    message_id: int
+    name: str | None
+    photo_url: str | None
 
 
 # --- posts: messages on their way into the database -------------------------------------------------------------------------

@@ -6,8 +6,8 @@ Messages come from many people at once, so they are judged and written together:
 from collections.abc import Sequence
 
 from dating.chat import post_queries as queries
+from dating.chat.access import ChatNotFound, MessageNotFound
 from dating.chat.models import Draft, Message, Post, Verdict
-from dating.chat.service import ChatNotFound, MessageNotFound, NotAvailable
 from dating.clock import rfc3339
 from dating.database import Database, Overtaken, Transaction
 from dating.errors import Conflict, Malformed, Refusal
@@ -30,6 +30,13 @@ class MediaNotAvailable(Malformed):
 
     code = "media_not_available"
     detail = "Media cannot be sent yet; leave media_ids empty."
+
+
+class NotAvailable(Malformed):
+    """400: this part of the API is not there yet."""
+
+    code = "not_available"
+    detail = "This is not available yet."
 
 
 class ClientIdReused(Conflict):

@@ -7,7 +7,7 @@ from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, JSONBody, QueryParameter
 
-from dating.chat import posts, service
+from dating.chat import group_routes, history, message_routes, posts, receipts, seat_routes, service
 from dating.chat.models import (
     Chat,
     ChatToRead,
@@ -67,7 +67,7 @@ async def list_chats(
 @post(
     "/api/chats",
     summary="Open a chat",
-    description="A direct chat with a match, or with somebody who takes messages from everyone. One for each pair.",
+    description="A direct chat with a match, or with somebody who takes messages from everyone, one for each pair; or a group.",
     tags=TAGS,
     responses=WAS_THERE,
 )
@@ -75,7 +75,7 @@ async def open_chat(
     data: JSONBody[NewChat], me: NamedDependency[Identity], commit: NamedDependency[Commit], db: NamedDependency[Database]
 ) -> Response[Chat]:
     """Find the chat with somebody, or make it."""
-    opened = await commit(service.start, me.user_id, data.kind, data.member_ids)
+    opened = await commit(service.start, me.user_id, data)
     chat = await db.read(service.show_chat, me.user_id, opened.chat_id)
     return Response(chat, status_code=201 if opened.created else 200)
 
@@ -101,7 +101,7 @@ async def list_messages(
     after_id: AfterId = None,
 ) -> list[Message]:
     """A page of one of my chats."""
-    return await db.read(service.list_messages, me.user_id, chat_id, limit, before_id, after_id)
+    return await db.read(history.list_messages, me.user_id, chat_id, limit, before_id, after_id)
 
 
 @post(
@@ -114,7 +114,7 @@ async def list_messages(
 )
 async def read_chat(data: JSONBody[ChatToRead], me: NamedDependency[Identity], commit: NamedDependency[Commit]) -> bool:
     """Read everything that is there now."""
-    return await commit(service.read_chat, me.user_id, data.chat_id)
+    return await commit(receipts.read_chat, me.user_id, data.chat_id)
 
 
 @post(
@@ -127,7 +127,18 @@ async def read_chat(data: JSONBody[ChatToRead], me: NamedDependency[Identity], c
 )
 async def read_messages(data: JSONBody[MessagesToRead], me: NamedDependency[Identity], commit: NamedDependency[Commit]) -> Done:
     """Read some messages."""
-    return await commit(service.read_messages, me.user_id, data.chat_id, data.message_ids)
+    return await commit(receipts.read_messages, me.user_id, data.chat_id, data.message_ids)
 
 
-handlers = [send, list_chats, open_chat, show_chat, list_messages, read_chat, read_messages]
+handlers = [
+    send,
+    list_chats,
+    open_chat,
+    show_chat,
+    list_messages,
+    read_chat,
+    read_messages,
+    *message_routes.handlers,
+    *seat_routes.handlers,
+    *group_routes.handlers,
+]

@@ -1,44 +1,18 @@
-"""The rules of chats: who may see and open which, how far each has read, and what everybody hears of it. Sending: posts.py.
+"""The rules of chats: who may open which, and what a list shows of them.
 
 A chat that is not mine, was closed, or whose other member is hidden from me answers like one that never was: 404.
 """
 
-from collections.abc import Sequence
 from itertools import groupby
 
-import msgspec
-
-from dating.chat import queries
-from dating.chat.models import Chat, ChatRow, Done, Member, Message, MessageRow, Opened, Pair
+from dating.chat import access, groups, queries
+from dating.chat.groups import MatchNeeded
+from dating.chat.models import Chat, ChatRow, Member, NewChat, Opened
 from dating.clock import rfc3339
 from dating.database import Transaction
-from dating.errors import Forbidden, Malformed, NotFound
+from dating.errors import Malformed
 from dating.realtime import events
-from dating.realtime.inbox import tell
 from dating.safety import service as safety
-
-BEYOND = 2**53  # more than any id
-
-
-class ChatNotFound(NotFound):
-    """404: there is no such chat, or none that I may see."""
-
-    code = "chat_not_found"
-    detail = "There is no such chat."
-
-
-class MessageNotFound(NotFound):
-    """404: the message is not in this chat."""
-
-    code = "message_not_found"
-    detail = "There is no such message in this chat."
-
-
-class NotAvailable(Malformed):
-    """400: this part of the API is not there yet."""
-
-    code = "not_available"
-    detail = "This is not available yet."
 
 
 class NotAPair(Malformed):
@@ -46,13 +20,6 @@ class NotAPair(Malformed):
 
     code = "not_a_pair"
     detail = "A direct chat needs exactly one other person."
-
-
-class MatchNeeded(Forbidden):
-    """403: the other takes messages from matches only."""
-
-    code = "match_needed"
-    detail = "A match is needed to write to this person."
 
 
 # --- chats ------------------------------------------------------------------------------------------------------------------
@@ -68,30 +35,14 @@ async def close_direct(tx: Transaction, one_id: int, other_id: int) -> int | Non
     return await queries.close_pair(tx, one_id, other_id)
 
 
-async def erase(tx: Transaction, user_id: int) -> None:
-    """Forget a person who leaves: their direct chats, with everything in them."""
-    await queries.erase(tx, user_id)
+async def start(tx: Transaction, me: int, wish: NewChat) -> Opened:
+    """A new group, or the direct chat with somebody, made if need be; the others are told of a new one.
 
-
-async def export(tx: Transaction, user_id: int) -> dict[str, Sequence[msgspec.Struct]]:
-    """The person's open chats as they are listed, with their messages; of all others what the person wrote and marked."""
-    return {
-        "chats": await list_chats(tx, user_id, BEYOND, 0, 0),
-        "messages": [show(row) for row in await queries.open_messages(tx, user_id)],
-        "messages_in_closed_chats": await queries.lost_messages(tx, user_id),
-        "chat_memberships": await queries.seats(tx, user_id),
-        "read_marks": await queries.read_marks(tx, user_id),
-    }
-
-
-async def start(tx: Transaction, me: int, kind: str, member_ids: list[int]) -> Opened:
-    """The direct chat with somebody, made if need be; the other is told of a new one.
-
-    Raises NotAvailable (groups), NotAPair, NoSuchPerson, MatchNeeded or ChatNotFound.
+    Raises GroupNameMissing, NotAPair, NoSuchPerson, MatchNeeded or ChatNotFound.
     """
-    if kind == "group":
-        raise NotAvailable("Group chats are not available yet.")
-    others = set(member_ids) - {me}
+    if wish.kind == "group":
+        return await groups.make(tx, me, wish.name, wish.photo_url, wish.member_ids)
+    others = set(wish.member_ids) - {me}
     if len(others) != 1:
         raise NotAPair
     other_id = others.pop()
@@ -103,7 +54,7 @@ async def start(tx: Transaction, me: int, kind: str, member_ids: list[int]) -> O
     chat_id = made or await queries.find_pair(tx, me, other_id)
     if chat_id is None:
         raise MatchNeeded
-    await see(tx, me, chat_id)
+    await access.see(tx, me, chat_id)
     return Opened(chat_id, created=made is not None)
 
 
@@ -111,7 +62,7 @@ async def make(tx: Transaction, me: int, other_id: int) -> int | None:
     """Make the chat and tell both; its id, or None when the other was faster."""
     chat_id = await queries.make_pair(tx, me, other_id)
     if chat_id is not None:
-        await announce(tx, me, (me, other_id), events.Chat(chat_id, me))
+        await access.announce(tx, me, await access.see(tx, me, chat_id), events.Chat(chat_id, me))
     return chat_id
 
 
@@ -131,9 +82,9 @@ async def list_chats(tx: Transaction, me: int, limit: int, offset: int, before_i
 
 async def show_chat(tx: Transaction, me: int, chat_id: int) -> Chat:
     """One chat of mine with its members. Raises ChatNotFound."""
-    chats = group(me, await queries.one_chat(tx, me, chat_id)) if chat_id < BEYOND else []
+    chats = group(me, await queries.one_chat(tx, me, chat_id)) if chat_id < access.BEYOND else []
     if not chats:
-        raise ChatNotFound
+        raise access.ChatNotFound
     return chats[0]
 
 
@@ -146,11 +97,11 @@ def describe(me: int, rows: list[ChatRow]) -> Chat:
     """One chat. A direct chat is called after the other."""
     chat = rows[0]
     members = [Member(r.user_id, r.username, r.name, r.photo_url, r.role, r.delivered_id, r.read_id) for r in rows]
-    others = [member.name for member in members if member.user_id != me]
+    others = [member for member in members if member.user_id != me]
     return Chat(
         id=chat.id,
         kind=chat.kind,
-        name=others[0] if chat.kind == "direct" else chat.chat_name,
+        name=others[0].name if chat.kind == "direct" else chat.chat_name,
         user1_id=chat.low_id,
         user2_id=chat.high_id,
         members=members,
@@ -164,91 +115,8 @@ def describe(me: int, rows: list[ChatRow]) -> Chat:
         archived=chat.archived,
         pinned=chat.pinned,
         created_at=rfc3339(chat.created_at),
+        photo_url=others[0].photo_url if chat.kind == "direct" else chat.picture,
+        role=chat.my_role,
+        member_count=chat.member_count,
+        marked_unread=chat.marked_unread,
     )
-
-
-# --- messages and receipts --------------------------------------------------------------------------------------------------
-
-
-def show(row: MessageRow) -> Message:
-    """A message as it goes out."""
-    return Message(
-        row.id, row.chat_id, row.sender_id, row.receiver_id, row.content, row.kind, row.is_read, rfc3339(row.created_at),
-        row.client_id, row.reply_to_id,
-    )  # fmt: skip
-
-
-async def list_messages(
-    tx: Transaction, me: int, chat_id: int, limit: int, before_id: int | None, after_id: int | None
-) -> list[Message]:
-    """A page of a chat, ascending by id: after `after_id`, or the last ones before `before_id`, or the newest.
-
-    Raises ChatNotFound.
-    """
-    await see(tx, me, chat_id)
-    before = before_id or BEYOND
-    if after_id is None:
-        rows = await queries.list_older(tx, me, chat_id, before, limit)
-    else:
-        rows = await queries.list_newer(tx, me, chat_id, after_id, before, limit)
-    return [show(row) for row in rows]
-
-
-async def see(tx: Transaction, me: int, chat_id: int) -> Pair:
-    """The chat if it is open to me. Raises ChatNotFound."""
-    pair = await queries.see(tx, me, chat_id) if chat_id < BEYOND else None
-    if pair is None:
-        raise ChatNotFound
-    return pair
-
-
-async def take(tx: Transaction, me: int, chat_id: int) -> Pair:
-    """The same, held until the transaction ends. Raises ChatNotFound."""
-    pair = await queries.take(tx, me, chat_id)
-    if pair is None:
-        raise ChatNotFound
-    return pair
-
-
-async def announce(tx: Transaction, me: int, people: Sequence[int], event: events.Event) -> None:
-    """Tell people of the chat what I did, unless one of them has blocked me meanwhile. Raises ChatNotFound."""
-    await tell(tx, people, event)
-    for other_id in people:
-        if not await safety.is_visible(tx, me, other_id):
-            raise ChatNotFound
-
-
-async def read_chat(tx: Transaction, me: int, chat_id: int) -> bool:
-    """I have read the chat to its end; both hear of it if that is news. Raises ChatNotFound."""
-    pair = await take(tx, me, chat_id)
-    last_id = await queries.head(tx, chat_id)
-    if await queries.read_all(tx, me, chat_id, last_id):
-        await announce(tx, me, pair.people, events.ReadChat(chat_id, me, last_id))
-    return True
-
-
-async def read_messages(tx: Transaction, me: int, chat_id: int, message_ids: list[int]) -> Done:
-    """I have read these messages. What is not another member's message of this chat changes nothing. Raises ChatNotFound."""
-    pair = await take(tx, me, chat_id)
-    fresh = await queries.read_some(tx, me, chat_id, message_ids)
-    if fresh:
-        await announce(tx, me, pair.people, events.ReadMessages(chat_id, me, fresh))
-    return Done()
-
-
-async def mark_delivered(tx: Transaction, user_id: int, chat_id: int, message_id: int) -> None:
-    """A device has received the chat up to another's message; the other hears of it when the mark moves. It never goes back.
-
-    Raises ChatNotFound or MessageNotFound.
-    """
-    pair = await take(tx, user_id, chat_id)
-    if await queries.deliver(tx, user_id, chat_id, message_id):
-        await announce(tx, user_id, pair.others(user_id), events.Delivered(chat_id, user_id, message_id))
-    elif not await queries.is_in_chat(tx, message_id, chat_id):
-        raise MessageNotFound
-
-
-async def announce_typing(tx: Transaction, user_id: int, chat_id: int) -> tuple[list[int], events.Typing]:
-    """Who is to see that I am typing, and what. Raises ChatNotFound."""
-    pair = await see(tx, user_id, chat_id)
-    return pair.others(user_id), events.Typing(chat_id, user_id)

@@ -4,7 +4,7 @@ Durable events get a `seq` when they enter a person's inbox; ephemeral ones have
 acted: the sender, the typist, the reader; in `match` the other person.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -55,6 +55,47 @@ class ReadMessages(Event, frozen=True, tag="read_messages"):
     message_ids: list[int]
 
 
+class MessageEdited(Event, frozen=True, tag="message_edited"):
+    """`user_id` has changed what a message of theirs says."""
+
+    message_id: int
+    chat_id: int
+    user_id: int
+    content: str
+    edited_at: str
+    links: list[str] = []
+
+
+class MessageDeleted(Event, frozen=True, tag="message_deleted"):
+    """`user_id` has deleted a message of theirs: for all, or (told to their own devices only) for themselves.
+
+    Without a `user_id`: somebody who manages the group has deleted it.
+    """
+
+    chat_id: int
+    message_id: int
+    user_id: int | None
+    for_all: bool
+
+
+class Reaction(Event, frozen=True, tag="reaction"):
+    """`user_id` has put this emoji under a message, in place of an earlier one; without one: has taken it back."""
+
+    chat_id: int
+    message_id: int
+    user_id: int
+    emoji: str | None = None
+
+
+class Pinned(Event, frozen=True, tag="pinned"):
+    """A message is pinned for everybody in the chat, or (`on` is false) is not any more. In a group nobody is named."""
+
+    chat_id: int
+    message_id: int
+    user_id: int | None
+    on: bool
+
+
 class Match(Event, frozen=True, tag="match"):
     """`user_id` and I like each other; `chat_id` is open for both."""
 
@@ -70,10 +111,38 @@ class Superlike(Event, frozen=True, tag="superlike"):
 
 
 class Chat(Event, frozen=True, tag="chat"):
-    """`user_id` has opened a chat with me (or I have, on another device)."""
+    """`user_id` has opened a chat with me (or I have, on another device); with a `change`: something about the chat is different.
+
+    `described`: its name and picture are these, whoever gave them. `role`: `user_id` has this `role` now. `settings`: what I have
+    switched for myself, told to my own devices.
+    """
+
+    chat_id: int
+    user_id: int | None
+    change: Literal["opened", "described", "role", "settings"] = "opened"
+    name: str | None = None
+    photo_url: str | None = None
+    role: str | None = None
+    muted: bool | None = None
+    archived: bool | None = None
+    pinned: bool | None = None
+    marked_unread: bool | None = None
+
+
+class MemberJoined(Event, frozen=True, tag="member_joined"):
+    """`user_id` is now a member of the group, brought in or come by a link. If it is me, the group is new to me."""
 
     chat_id: int
     user_id: int
+    by_link: bool
+
+
+class MemberLeft(Event, frozen=True, tag="member_left"):
+    """`user_id` is no member of the group any more: gone, or put out. If it is me, the group is not mine to see any more."""
+
+    chat_id: int
+    user_id: int
+    removed: bool = False
 
 
 class Unmatch(Event, frozen=True, tag="unmatch"):

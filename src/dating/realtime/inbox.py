@@ -80,6 +80,18 @@ WHERE user_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:people AS TE
   AND actor_id = :author_id AND event LIKE '{"type":"message",%'
 """
 REPLACE = "UPDATE inbox SET event = :event WHERE user_id = :user_id AND seq = :seq"
+RETELL = """
+UPDATE inbox SET event = :event
+WHERE created_at IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:moments AS TEXT)))
+  AND event LIKE CAST(:beginning AS TEXT) || '%'
+"""
+UNACKNOWLEDGED = """
+SELECT i.seq, i.event FROM inbox_heads AS h JOIN inbox AS i ON i.user_id = h.user_id AND i.seq > h.acked
+WHERE h.user_id = :user_id AND i.seq <= :seq AND i.event LIKE '{"type":"message",%'
+  AND NOT EXISTS (SELECT 1 FROM hidden WHERE viewer_id = i.user_id AND other_id = i.actor_id)
+ORDER BY i.seq LIMIT :limit
+"""
+ACKNOWLEDGE = "UPDATE inbox_heads SET acked = :seq WHERE user_id = :user_id AND acked < :seq AND seq >= :seq"
 ERASE = "DELETE FROM inbox WHERE user_id = :user_id"
 ERASE_HEAD = "DELETE FROM inbox_heads WHERE user_id = :user_id"
 LAST_PERSON = "SELECT COALESCE(MAX(user_id), 0) FROM inbox_heads"
@@ -253,6 +265,26 @@ async def silence(tx: Transaction, author_id: int, people: Iterable[int]) -> Non
         event = msgspec.structs.replace(msgspec.json.decode(entry.event, type=Message), content="")
         rows.append({"event": msgspec.json.encode(event).decode(), "user_id": entry.user_id, "seq": entry.seq})
     await tx.many(REPLACE, rows)
+
+
+async def retell(tx: Transaction, moments: Iterable[int], beginning: str, event: Event) -> None:
+    """In everybody's inbox, put this event in place of those of these moments (microseconds) whose JSON begins like that."""
+    await tx.run(
+        RETELL,
+        moments=msgspec.json.encode(list(moments)).decode(),
+        beginning=beginning,
+        event=msgspec.json.encode(event).decode(),
+    )
+
+
+async def list_unacknowledged(tx: Transaction, user_id: int, seq: int, limit: int) -> list[Entry]:
+    """The first messages up to `seq` that the person's devices have not acknowledged yet."""
+    return await tx.all(Entry, UNACKNOWLEDGED, user_id=user_id, seq=seq, limit=limit)
+
+
+async def acknowledge(tx: Transaction, user_id: int, seq: int) -> None:
+    """The person's devices have everything up to `seq`. It never goes back, nor beyond the top."""
+    await tx.run(ACKNOWLEDGE, user_id=user_id, seq=seq)
 
 
 async def keep_epoch(tx: Transaction) -> str:

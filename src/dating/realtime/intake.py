@@ -81,8 +81,8 @@ class Intake:
         match frame:
             case Ping():
                 self._hub.say(session, Pong())
-            case Ack():
-                pass  # clients may say it; the position that counts is the `since` of their next connection
+            case Ack(seq) if session.frames and isinstance(waiting := session.frames[-1], Ack):
+                session.frames[-1] = Ack(max(waiting.seq, seq))
             case SendTyping(chat_id) if not self._may_type(session.identity.user_id, chat_id):
                 pass
             case _:

@@ -1,0 +1,82 @@
+"""Which chats and messages are open to me, and who hears of what I do there.
+
+A chat that is not mine, was closed, or whose other member is hidden from me answers like one that never was: 404. So does a
+message of such a chat, one from before I came, one that has expired, one deleted by me for myself, and one by somebody hidden.
+"""
+
+from dating.chat import access_queries as queries
+from dating.chat.models import Room, Target
+from dating.database import Transaction
+from dating.errors import NotFound
+from dating.realtime import events
+from dating.realtime.inbox import hold, tell, tell_members
+from dating.safety import service as safety
+
+BEYOND = 2**53  # more than any id
+
+
+class ChatNotFound(NotFound):
+    """404: there is no such chat, or none that I may see."""
+
+    code = "chat_not_found"
+    detail = "There is no such chat."
+
+
+class MessageNotFound(NotFound):
+    """404: there is no such message, or none that I may see."""
+
+    code = "message_not_found"
+    detail = "There is no such message in this chat."
+
+
+async def see(tx: Transaction, me: int, chat_id: int) -> Room:
+    """The chat if it is open to me. Raises ChatNotFound."""
+    room = await queries.see(tx, me, chat_id) if chat_id < BEYOND else None
+    if room is None:
+        raise ChatNotFound
+    return room
+
+
+async def is_open(tx: Transaction, me: int, chat_id: int) -> bool:
+    """Whether the chat is open to me."""
+    return await queries.see(tx, me, chat_id) is not None
+
+
+async def take(tx: Transaction, me: int, chat_id: int) -> Room:
+    """The same, held until the transaction ends. Raises ChatNotFound."""
+    room = await queries.take(tx, me, chat_id) if chat_id < BEYOND else None
+    if room is None:
+        raise ChatNotFound
+    return room
+
+
+async def take_message(tx: Transaction, me: int, message_id: int) -> tuple[Room, Target]:
+    """A message that I may see and its chat, which is held until the transaction ends. Raises MessageNotFound."""
+    room = await queries.take_chat_of(tx, me, message_id) if message_id < BEYOND else None
+    target = None if room is None else await queries.find_message(tx, me, message_id)
+    if room is None or target is None:
+        raise MessageNotFound
+    return room, target
+
+
+async def announce(tx: Transaction, me: int, room: Room, event: events.Event) -> None:
+    """Tell the whole chat, which is taken, what I did; of those hidden from its `user_id`, nobody learns anything.
+
+    Raises ChatNotFound when a block came first in a direct chat.
+    """
+    await tell_members(tx, [(room.id, event)])
+    other_id = room.other(me)
+    if other_id is not None and not await safety.is_visible(tx, me, other_id):
+        raise ChatNotFound
+
+
+async def announce_receipt(tx: Transaction, me: int, room: Room, authors: list[int], event: events.Event) -> None:
+    """Tell my own devices, and those authors who send and see receipts as I do, what I have read.
+
+    Raises ChatNotFound when a block came first in a direct chat.
+    """
+    await hold(tx, {me, *authors})
+    other_id = room.other(me)
+    if other_id is not None and not await safety.is_visible(tx, me, other_id):
+        raise ChatNotFound
+    await tell(tx, {me, *await queries.list_receivers(tx, me, authors)}, event)

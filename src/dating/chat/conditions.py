@@ -1,0 +1,29 @@
+"""What statements about chats have in common: conditions on a chat `c`, a member's seat and a message `m`, as `:me` sees them."""
+
+# A chat `c` is open to me: nobody has closed it, and the other person of a direct chat is there and not hidden from me.
+OPEN = """c.closed_at IS NULL AND (c.kind = 'group' OR (
+    NOT EXISTS (SELECT 1 FROM hidden WHERE viewer_id = :me AND other_id = c.low_id + c.high_id - :me)
+    AND 2 = (SELECT COUNT(*) FROM people WHERE id IN (c.low_id, c.high_id))))"""
+MINE = "EXISTS (SELECT 1 FROM members WHERE chat_id = c.id AND user_id = :me AND left_at IS NULL)"
+
+# A message `m` is for me to see; `mine` is my seat in its chat.
+SEEN = """m.id > mine.since_id AND (m.expires_at IS NULL OR m.expires_at > :now)
+    AND NOT EXISTS (SELECT 1 FROM dismissals AS d WHERE d.user_id = :me AND d.message_id = m.id)
+    AND NOT EXISTS (SELECT 1 FROM hidden AS h WHERE h.viewer_id = :me AND h.other_id = m.sender_id)"""
+
+# I and the member `r` both send and see read receipts.
+RECEIPTS = "NOT EXISTS (SELECT 1 FROM profiles AS q WHERE q.user_id IN (:me, r.user_id) AND NOT q.read_receipts)"
+
+# A message `m` is read: mine by another member, theirs by me, the system's by everybody.
+IS_READ = f"""(m.sender_id IS NULL
+    OR (m.sender_id <> :me AND (m.id <= mine.read_id OR EXISTS (
+        SELECT 1 FROM reads AS e WHERE e.chat_id = m.chat_id AND e.user_id = :me AND e.message_id = m.id)))
+    OR (m.sender_id = :me AND EXISTS (
+        SELECT 1 FROM members AS r
+        WHERE r.chat_id = m.chat_id AND r.user_id <> :me AND r.left_at IS NULL AND (r.read_id >= m.id OR EXISTS (
+            SELECT 1 FROM reads AS e WHERE e.chat_id = r.chat_id AND e.user_id = r.user_id AND e.message_id = m.id))
+          AND {RECEIPTS} AND NOT EXISTS (SELECT 1 FROM hidden AS h WHERE h.viewer_id = :me AND h.other_id = r.user_id))))"""
+
+# A message `m` that the member `r` has not read.
+UNREAD = """m.chat_id = r.chat_id AND m.id > r.read_id AND m.sender_id <> r.user_id AND NOT EXISTS (
+    SELECT 1 FROM reads AS e WHERE e.chat_id = r.chat_id AND e.user_id = r.user_id AND e.message_id = m.id)"""

@@ -1,0 +1,82 @@
+"""A chat's history as one member sees it."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from dating.chat import access
+from dating.chat import history_queries as queries
+from dating.chat.access import BEYOND, MessageNotFound
+from dating.chat.models import Message, MessageRow, Reaction, Version
+from dating.clock import rfc3339
+from dating.database import Transaction
+
+
+async def list_messages(
+    tx: Transaction, me: int, chat_id: int, limit: int, before_id: int | None, after_id: int | None
+) -> list[Message]:
+    """A page of a chat, ascending by id: after `after_id`, or the last ones before `before_id`, or the newest.
+
+    Raises ChatNotFound.
+    """
+    await access.see(tx, me, chat_id)
+    before = before_id or BEYOND
+    if after_id is None:
+        rows = await queries.list_older(tx, me, chat_id, before, limit)
+    else:
+        rows = await queries.list_newer(tx, me, chat_id, after_id, before, limit)
+    return await complete(tx, me, rows)
+
+
+async def show_message(tx: Transaction, me: int, message_id: int) -> Message:
+    """One message of a chat that is open to me. Raises MessageNotFound."""
+    row = await queries.find(tx, me, message_id) if message_id < BEYOND else None
+    if row is None or not await access.is_open(tx, me, row.chat_id):
+        raise MessageNotFound
+    return (await complete(tx, me, [row]))[0]
+
+
+async def list_pinned(tx: Transaction, me: int, chat_id: int) -> list[Message]:
+    """The pinned messages of a chat, the latest pinned first. Raises ChatNotFound."""
+    await access.see(tx, me, chat_id)
+    return await complete(tx, me, await queries.list_pinned(tx, me, chat_id))
+
+
+async def list_versions(tx: Transaction, me: int, message_id: int) -> list[Version]:
+    """Everything that a message has said, the oldest first, the present text last; for everybody who may read the message.
+
+    Raises MessageNotFound.
+    """
+    message = await show_message(tx, me, message_id)
+    earlier = [Version(row.content, rfc3339(row.written_at)) for row in await queries.list_versions(tx, message_id)]
+    return [*earlier, Version(message.content, message.edited_at or message.created_at)]
+
+
+async def complete(tx: Transaction, me: int, rows: Sequence[MessageRow]) -> list[Message]:
+    """Messages as they go out, with what hangs on them."""
+    reactions: dict[int, dict[str, list[int]]] = {}
+    for reaction in await queries.list_reactions(tx, me, [row.id for row in rows]) if rows else []:
+        reactions.setdefault(reaction.message_id, {}).setdefault(reaction.emoji, []).append(reaction.user_id)
+    return [show(row, reactions.get(row.id, {})) for row in rows]
+
+
+def show(row: MessageRow, reactions: dict[str, list[int]]) -> Message:
+    """A message as it goes out."""
+    return Message(
+        id=row.id,
+        chat_id=row.chat_id,
+        sender_id=row.sender_id,
+        receiver_id=row.receiver_id,
+        content=row.content,
+        kind=row.kind,
+        is_read=row.is_read,
+        created_at=rfc3339(row.created_at),
+        client_id=row.client_id,
+        reply_to_id=row.reply_to_id,
+        edited_at=None if row.edited_at is None else rfc3339(row.edited_at),
+        deleted=row.deleted,
+        forwarded=row.forwarded,
+        expires_at=None if row.expires_at is None else rfc3339(row.expires_at),
+        links=msgspec.json.decode(row.links, type=list[str]),
+        reactions=[Reaction(emoji, user_ids) for emoji, user_ids in reactions.items()],
+    )

@@ -1,0 +1,112 @@
+"""What is done with messages that are there, over HTTP."""
+
+from litestar import get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
+
+from dating.chat import changes, history
+from dating.chat.models import Deletion, Done, Edit, Emoji, Message, Switch, Version
+from dating.database import Database
+from dating.idempotency import Commit
+from dating.tokens import Identity
+
+TAGS = ["Chats and messages"]
+LIMIT = {"limit": "read"}
+
+
+@post(
+    "/api/messages/{message_id:int}/react",
+    status_code=200,
+    summary="React to a message",
+    description="One emoji for each person and message; the same again takes it back. The chat hears `reaction`.",
+    tags=TAGS,
+    opt=LIMIT,
+)
+async def react(
+    message_id: FromPath[int],
+    data: JSONBody[Emoji],
+    me: NamedDependency[Identity],
+    commit: NamedDependency[Commit],
+    db: NamedDependency[Database],
+) -> Message:
+    """The message with its reactions."""
+    await commit(changes.react, me.user_id, message_id, data.emoji)
+    return await db.read(history.show_message, me.user_id, message_id)
+
+
+@post(
+    "/api/messages/{message_id:int}/edit",
+    status_code=200,
+    summary="Edit a message",
+    description="A text of mine. Whoever may read it may read what it said before, too. The chat hears `message_edited`.",
+    tags=TAGS,
+    opt=LIMIT,
+)
+async def edit(
+    message_id: FromPath[int],
+    data: JSONBody[Edit],
+    me: NamedDependency[Identity],
+    commit: NamedDependency[Commit],
+    db: NamedDependency[Database],
+) -> Message:
+    """The message as it is now."""
+    await commit(changes.edit, me.user_id, message_id, data.content)
+    return await db.read(history.show_message, me.user_id, message_id)
+
+
+@get(
+    "/api/messages/{message_id:int}/versions",
+    summary="Read what a message has said",
+    description="The oldest version first, the present one last. A message deleted for all has said nothing.",
+    tags=TAGS,
+)
+async def list_versions(message_id: FromPath[int], me: NamedDependency[Identity], db: NamedDependency[Database]) -> list[Version]:
+    """All versions of a message that I may read."""
+    return await db.read(history.list_versions, me.user_id, message_id)
+
+
+@post(
+    "/api/messages/{message_id:int}/delete",
+    status_code=200,
+    summary="Delete a message",
+    description=(
+        "For all (one of mine, or any in a group that I manage): what it said is gone everywhere, and the chat hears "
+        "`message_deleted`. Or for me alone: my own devices hear it, and if I had not read the message, I have now."
+    ),
+    tags=TAGS,
+    opt=LIMIT,
+)
+async def delete(
+    message_id: FromPath[int], data: JSONBody[Deletion], me: NamedDependency[Identity], commit: NamedDependency[Commit]
+) -> Done:
+    """Take a message back, or out of my sight."""
+    return await commit(changes.delete, me.user_id, message_id, data.for_all)
+
+
+@post(
+    "/api/messages/{message_id:int}/pin",
+    status_code=200,
+    summary="Pin a message",
+    description="For everybody in the chat; in a group by those who manage it. The chat hears `pinned`.",
+    tags=TAGS,
+    opt=LIMIT,
+)
+async def pin(
+    message_id: FromPath[int], data: JSONBody[Switch], me: NamedDependency[Identity], commit: NamedDependency[Commit]
+) -> Done:
+    """Pin it, or take it down."""
+    return await commit(changes.pin, me.user_id, message_id, data.on)
+
+
+@get(
+    "/api/chats/{chat_id:int}/pins",
+    summary="List the pinned messages of a chat",
+    description="At most 100, the latest pinned first.",
+    tags=TAGS,
+)
+async def list_pinned(chat_id: FromPath[int], me: NamedDependency[Identity], db: NamedDependency[Database]) -> list[Message]:
+    """What is pinned in a chat of mine."""
+    return await db.read(history.list_pinned, me.user_id, chat_id)
+
+
+handlers = [react, edit, list_versions, delete, pin, list_pinned]
