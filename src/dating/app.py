@@ -36,6 +36,7 @@ from dating.realtime import routes as realtime
 from dating.realtime.bus import Bus, LocalBus
 from dating.realtime.events import Ack, SendDelivered, SendTyping
 from dating.realtime.hub import Hub
+from dating.realtime.inbox import Missed
 from dating.realtime.redis_tickets import RedisTickets
 from dating.redis.store import RedisStore
 from dating.safety import routes as safety
@@ -91,6 +92,7 @@ def create_app(settings: Settings) -> Litestar:
         for name in shared.bus.counts:
             metrics.watch(f"bus_{name}", f"Notices between processes: {name}", partial(shared.bus.counts.__getitem__, name))
     db.committed = shared.bus.publish
+    db.doubted = partial(shared.bus.publish, [Missed()])
     hub.heard = doorkeeper.forget
     hub.living = accounts_service.living
     hub.intake.authenticate = doorkeeper.identify

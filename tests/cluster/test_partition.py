@@ -1,4 +1,4 @@
-"""A process that is cut off from Redis, and from nothing else: it goes on, the others know it, and nothing is lost."""
+"""A process that is cut off from Redis, or from an answer of PostgreSQL: it goes on, the others know it, and nothing is lost."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,9 +8,9 @@ import pytest
 
 from dating.settings import Settings
 from tests.cluster.conftest import Remote, environment, open_seat, remote
-from tests.cluster.proxy import Proxy
+from tests.cluster.proxy import COMMITTED, Proxy
 from tests.cluster.valkey import Valkey, until
-from tests.kit import PASSWORD, Process, Socket
+from tests.kit import PASSWORD, Postgres, Process, Socket, serving
 
 
 @pytest.fixture
@@ -102,3 +102,21 @@ async def test_connections_that_are_cut_again_and_again(halves: tuple[Remote, Re
             proxy.cut()
             await boris.say(chat_id, f"{number}")
         assert [await text(near, anna.id) for _ in range(30)] == [f"{number}" for number in range(30)]
+
+
+async def test_what_a_process_does_not_know_of_its_own_commit(settings: Settings, postgres: Postgres) -> None:
+    """One process commits and does not hear that it did: people on the other are told all the same, within seconds."""
+    assert settings.database_url is not None
+    settings = msgspec.structs.replace(settings, tops_seconds=3600.0)
+    proxy = await Proxy(postgres.socket).start()
+    name = settings.database_url.partition("@/")[2].partition("?")[0]
+    behind = msgspec.structs.replace(settings, database_url=postgres.url(name, proxy.port))
+    async with serving(behind) as here, serving(settings) as there:
+        anna, boris = await here.person(), await there.person()
+        chat_id = await anna.match(boris)
+        async with there.socket(boris) as far:
+            proxy.lose(COMMITTED)
+            body = {"chat_id": chat_id, "content": "Привет 👋", "client_id": "one"}
+            assert (await anna.post("/messages/send", json=body)).status_code == 503
+            assert (await far.wait("message"))["content"] == "Привет 👋"
+    await proxy.close()

@@ -16,6 +16,7 @@ and does it with as many statements as it would need for one.
 SQL is one text for both, with `:name` parameters; rows become msgspec structs. Nothing here knows a table.
 """
 
+import asyncio
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -37,6 +38,8 @@ Row = TypeVar("Row")
 P = ParamSpec("P")
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
+
+DOUBT_SECONDS = 0.5
 
 
 class Clash(Conflict):
@@ -106,7 +109,11 @@ class Committed(Protocol):
 
 
 class Database(ABC):
-    """One of the two databases. `clock` gives microseconds; `committed` hears the notices of each commit."""
+    """One of the two databases.
+
+    `clock` gives microseconds. `committed` hears the notices of each commit. `doubted` is called a moment after a commit of which
+    nobody knows whether it was made: its notices are not handed on, and whoever would have heard them has to look.
+    """
 
     dialect: str
 
@@ -114,6 +121,7 @@ class Database(ABC):
         self.settings = settings
         self.clock: Callable[[], int] = now_microseconds
         self.committed: Committed = lambda notices: None
+        self.doubted: Callable[[], None] = lambda: None
         self._groups: dict[Callable[..., Any], Together[Any, Any]] = {}
 
     @abstractmethod
@@ -156,6 +164,10 @@ class Database(ABC):
                 self.committed(notices)
         except Exception:
             logger.exception("notices were not announced; sockets find their events in the inboxes")
+
+    def doubt(self) -> None:
+        """The connection was lost while it committed. Have it looked for when the database has had the time to finish it."""
+        asyncio.get_running_loop().call_later(DOUBT_SECONDS, self.doubted)
 
     @abstractmethod
     async def open(self) -> None:

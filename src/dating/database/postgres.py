@@ -98,9 +98,16 @@ class PostgresDatabase(Database):
     async def _write(self, fn: Callable[..., Awaitable[T]], args: tuple[object, ...], options: dict[str, object]) -> T:
         assert self._writes is not None, "the database is not open"
         async with self._writes.acquire(timeout=self.settings.postgres_acquire_seconds) as connection:
-            async with connection.transaction():
-                tx = PostgresTransaction(connection, self.clock())
-                result = await fn(tx, *args, **options)
+            done = False
+            try:
+                async with connection.transaction():
+                    tx = PostgresTransaction(connection, self.clock())
+                    result = await fn(tx, *args, **options)
+                    done = True
+            except BaseException:
+                if done:  # it was to be committed, and nobody heard whether it was
+                    self.doubt()
+                raise
             self.announce(tx.notices)
             return result
 
@@ -167,7 +174,7 @@ class PostgresDatabase(Database):
             min_size=1,
             max_size=self.settings.postgres_pool,
             timeout=self.settings.postgres_connect_seconds,
-            command_timeout=self.settings.postgres_statement_seconds + 5,
+            command_timeout=1.5 * self.settings.postgres_statement_seconds,  # for a server that cannot even say that it is late
             server_settings=limits | options,
         )
 

@@ -10,7 +10,7 @@ Deliver = Callable[[list[object]], None]
 
 
 class Bus(Protocol):
-    """Notices (`Told`, `Passing`, `Revoked`) from any process to the hubs that want them.
+    """Notices (`Told`, `Passing`, `Revoked`, `Missed`) from any process to the hubs that want them.
 
     Where hints may have been lost, the bus delivers `Missed`. `counts` is for the metrics.
     """

@@ -8,7 +8,8 @@ two deployments on one Redis never hear each other. There is one link to each no
 takes over, the links are made anew.
 
 What Redis loses is `Missed`: after every reconnect, here and on all the others; every second while Redis is away; and every
-second while a process that did not say goodbye is silent, for it may still commit what it cannot tell.
+second while a process that did not say goodbye is silent, for it may still commit what it cannot tell. What a process itself
+does not know, because its commit was not answered, it publishes as `Missed` to all.
 """
 
 import asyncio
@@ -136,7 +137,7 @@ class RedisBus:
                 case Passing(people, event):
                     for user_id in people:
                         self._route(user_id).send(self._channel(user_id), Passing([user_id], event))
-                case Revoked():
+                case Revoked() | Missed():
                     # Through every node: one that is away must not keep a session alive.
                     for link in self._links:
                         link.send(link.channel, notice)
