@@ -11,6 +11,7 @@ from dating.accounts import service as accounts
 from dating.clock import DAY
 from dating.database import Database
 from dating.errors import Refusal
+from dating.matching import standing_queries
 from dating.profiles import service as profiles
 from dating.realtime import inbox, redis_tickets
 from dating.settings import Settings
@@ -69,6 +70,7 @@ class Jobs:
         await self._db.write(idempotency.forget, now - ANSWERS_KEPT)
         await self._db.write(redis_tickets.forget)
         await self._db.write(accounts.sweep)
+        await self._db.write(standing_queries.forget_lessons)
 
     async def _trim_inboxes(self, before: int) -> None:
         last = await self._db.read(inbox.last_person)

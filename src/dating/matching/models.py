@@ -74,9 +74,21 @@ class Unmatched(msgspec.Struct, frozen=True):
 
 
 class Changed(msgspec.Struct, frozen=True):
-    """The pair after a swipe that changed it; `matched_at` is set if this very swipe made the match."""
+    """The pair after a swipe that changed it; `matched_at` is set if this very swipe made the match.
+
+    `before` is what I thought, `theirs` what the other thinks.
+    """
 
     matched_at: int | None
+    before: str | None
+    theirs: str | None
+
+
+class TakenBack(msgspec.Struct, frozen=True):
+    """The pair after a swipe of mine was taken back: what holds on my side now, and what the other thinks."""
+
+    action: str | None
+    theirs: str | None
 
 
 class MySwipe(msgspec.Struct, frozen=True):

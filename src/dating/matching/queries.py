@@ -7,7 +7,7 @@ two statements; what only reads goes through the view `swipes`, which has a row 
 import msgspec
 
 from dating.database import Transaction
-from dating.matching.models import Changed, LikesUsed, MatchRow, MySwipe, OwnSuperlike, OwnSwipe, Superlike
+from dating.matching.models import Changed, LikesUsed, MatchRow, MySwipe, OwnSuperlike, OwnSwipe, Superlike, TakenBack
 
 
 def swiping(mine: str, theirs: str) -> str:
@@ -24,6 +24,7 @@ WHERE id = :other_id AND NOT EXISTS (SELECT 1 FROM hidden WHERE viewer_id = :me_
 ON CONFLICT (low_id, high_id) DO UPDATE SET
     {mine}_action = excluded.{mine}_action,
     {mine}_at = excluded.{mine}_at,
+    {mine}_before = pairs.{mine}_action,
     matched_at = CASE
         WHEN excluded.{mine}_action <> 'dislike' AND pairs.{theirs}_action IN ('like', 'superlike') THEN excluded.{mine}_at
     END
@@ -32,24 +33,25 @@ WHERE pairs.matched_at IS NULL AND (
     OR pairs.{mine}_action = 'unmatch'
     OR (pairs.{mine}_action = 'dislike') <> (excluded.{mine}_action = 'dislike')
 )
-RETURNING matched_at
+RETURNING matched_at, {mine}_before AS before, {theirs}_action AS theirs
 """
 
 
-def taking_back(mine: str) -> str:
+def taking_back(mine: str, theirs: str) -> str:
     """Undo of one side's swipe, unless it changed or became a match meanwhile. Those who had a match before stay apart."""
     return f"""
 UPDATE pairs SET
     {mine}_action = CASE WHEN unmatched_at IS NOT NULL THEN 'unmatch' END,
     {mine}_at = unmatched_at
 WHERE low_id = :low_id AND high_id = :high_id AND {mine}_at = :acted_at AND matched_at IS NULL
+RETURNING {mine}_action AS action, {theirs}_action AS theirs
 """
 
 
 SWIPE_LOW = swiping("low", "high")
 SWIPE_HIGH = swiping("high", "low")
-TAKE_BACK_LOW = taking_back("low")
-TAKE_BACK_HIGH = taking_back("high")
+TAKE_BACK_LOW = taking_back("low", "high")
+TAKE_BACK_HIGH = taking_back("high", "low")
 SUPERLIKE = """
 UPDATE pairs SET
     low_action = CASE WHEN low_id = :me_id THEN :action ELSE low_action END,
@@ -181,10 +183,10 @@ async def last(tx: Transaction, me_id: int) -> MySwipe | None:
     return await tx.one(MySwipe, LAST, me_id=me_id)
 
 
-async def take_back(tx: Transaction, me_id: int, swipe: MySwipe) -> bool:
-    """Undo a swipe of mine; False if it changed meanwhile."""
+async def take_back(tx: Transaction, me_id: int, swipe: MySwipe) -> TakenBack | None:
+    """Undo a swipe of mine; None if it changed meanwhile."""
     sql = TAKE_BACK_LOW if me_id < swipe.other_id else TAKE_BACK_HIGH
-    return await tx.run(sql, acted_at=swipe.acted_at, **pair(me_id, swipe.other_id)) == 1
+    return await tx.one(TakenBack, sql, acted_at=swipe.acted_at, **pair(me_id, swipe.other_id))
 
 
 async def followers(tx: Transaction, me_id: int, limit: int, offset: int, last_seen_id: int | None) -> list[int]:

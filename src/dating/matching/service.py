@@ -6,7 +6,7 @@ exactly one of them sees both: it makes the match, the chat and what both are to
 * A superlike counts as a like, and as one of the few superlikes of the day; the other is told, and reads its note among those who
   like them. What is limited by the day is in `limits`.
 * An unmatch is for good: the two are not shown to each other again, and only if both like each other anew is there another match.
-* Locks are taken in one order: the pair, what is spent, the chat, the inboxes.
+* Locks are taken in one order: the pair, what is spent, the standings by id, the chat, the inboxes.
 """
 
 from collections.abc import Sequence
@@ -17,9 +17,10 @@ from dating.chat import service as chats
 from dating.clock import rfc3339
 from dating.database import Transaction
 from dating.errors import Conflict, Malformed, NotFound
-from dating.matching import limit_queries, queries
+from dating.matching import learning, limit_queries, queries, standing_queries
 from dating.matching.limits import Limits, spend
 from dating.matching.models import Action, Follower, Match, SwipeAnswer, Undone, Unmatched
+from dating.matching.ranking import DEFAULT, Weights
 from dating.profiles import service as profiles
 from dating.realtime import events, inbox
 from dating.safety import service as safety
@@ -74,9 +75,15 @@ class NoteAlone(Malformed):
 
 
 async def swipe(
-    tx: Transaction, me_id: int, target_id: int, action: Action, limits: Limits = FREE, note: str | None = None
+    tx: Transaction,
+    me_id: int,
+    target_id: int,
+    action: Action,
+    limits: Limits = FREE,
+    note: str | None = None,
+    weights: Weights = DEFAULT,
 ) -> SwipeAnswer:
-    """Say what I think of somebody; the words of a superlike are for them to read.
+    """Say what I think of somebody; the words of a superlike are for them to read. The ranking learns from it.
 
     Raises SwipeSelf, NoteAlone, safety.NoSuchPerson, AlreadyMatched (a dislike), LikesUsedUp or SuperlikesUsedUp.
     """
@@ -88,16 +95,17 @@ async def swipe(
     changed = await queries.swipe(tx, me_id, target_id, action)
     if changed is None:
         return await repeat(tx, me_id, target_id, action, limits, note)
-    if action == "dislike":
-        return SwipeAnswer("dislike")
-    await spend(tx, me_id, "like", limits.like)
+    if action != "dislike":
+        await spend(tx, me_id, "like", limits.like)
     if action == "superlike":
         await send_superlike(tx, me_id, target_id, limits, note)
-    if changed.matched_at is not None:
+    matched = changed.matched_at is not None
+    await learning.learn_swipe(tx, me_id, target_id, action, changed, weights)
+    if matched:
         return await make_match(tx, me_id, target_id)
     if action == "superlike":
         await tell_superlike(tx, me_id, target_id)
-    return SwipeAnswer("like")
+    return SwipeAnswer("dislike" if action == "dislike" else "like")
 
 
 async def repeat(tx: Transaction, me_id: int, target_id: int, action: Action, limits: Limits, note: str | None) -> SwipeAnswer:
@@ -152,8 +160,10 @@ async def undo(tx: Transaction, me_id: int, limits: Limits = FREE) -> Undone:
     while (last := await queries.last(tx, me_id)) is not None:
         if last.matched_at is not None:
             raise AlreadyMatched
-        if await queries.take_back(tx, me_id, last):
+        taken = await queries.take_back(tx, me_id, last)
+        if taken is not None:
             await spend(tx, me_id, "rewind", limits.rewind)
+            await learning.unlearn_swipe(tx, me_id, last.other_id, last.action, taken)
             return Undone(last.other_id)
     raise NothingToUndo
 
@@ -167,7 +177,9 @@ async def clear(tx: Transaction, me_id: int, testing: bool) -> bool:
         raise SwitchedOff
     for other_id, chat_id in await end_matches(tx, me_id):
         await tell_unmatched(tx, me_id, other_id, chat_id)
+    awaited = await standing_queries.awaited(tx, me_id)
     await queries.clear(tx, me_id)
+    await standing_queries.recount(tx, [me_id, *awaited])
     return True
 
 
@@ -208,8 +220,10 @@ async def erase(tx: Transaction, user_id: int) -> None:
     """Forget a person whose account is being deleted; their matches end. To be called before the chats are erased."""
     for other_id, chat_id in await end_matches(tx, user_id):
         await inbox.tell(tx, [other_id], events.Unmatch(chat_id, user_id))
+    awaited = await standing_queries.awaited(tx, user_id)
     await queries.erase(tx, user_id)
     await limit_queries.erase(tx, user_id)
+    await standing_queries.recount(tx, awaited)
 
 
 async def export(tx: Transaction, user_id: int) -> dict[str, Sequence[msgspec.Struct]]:
