@@ -3,13 +3,14 @@
 import asyncio
 import contextlib
 import random
-from typing import Any
+from typing import Any, Self
 
 import httpx
 import msgspec
 
+from dating.settings import Settings
 from tests.faults.history import History, Send
-from tests.faults.referee import ANSWER_SECONDS, Device, now
+from tests.faults.referee import ANSWER_SECONDS, Device, Verdict, end_all, now, settle
 from tests.kit import PASSWORD, Process
 
 PAUSE = 0.1
@@ -18,7 +19,8 @@ PAUSE = 0.1
 class Line:
     """A connection that posts JSON, kept open. It costs a tenth of a general client's."""
 
-    def __init__(self, token: str) -> None:
+    def __init__(self, token: str, patience: float) -> None:
+        self._patience = patience
         self._head = f"Host: dating\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n"
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
@@ -31,7 +33,7 @@ class Line:
         content = msgspec.json.encode(body)
         request = f"POST {path} HTTP/1.1\r\n{self._head}Content-Length: {len(content)}\r\n\r\n".encode() + content
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
+            async with asyncio.timeout(self._patience):
                 if self._writer is None:
                     self._reader, self._writer = await asyncio.open_connection("127.0.0.1", server.port)
                 assert self._reader is not None
@@ -66,15 +68,18 @@ class Phone(Device):
 class Sender:
     """Half of a pair: sends flat out and repeats whatever stayed unknown, on whichever server takes it."""
 
-    def __init__(self, servers: list[Process], history: History, answer: dict[str, Any], dice: random.Random) -> None:
+    def __init__(
+        self, servers: list[Process], history: History, answer: dict[str, Any], dice: random.Random, patience: float
+    ) -> None:
         self.id: int = answer["user_id"]
         self.token: str = answer["access_token"]
         self.chat_id = self.other_id = 0
         self.stopping = False
+        self.answered = 0.0
         self._servers = servers
         self._history = history
         self._dice = dice
-        self._line = Line(self.token)
+        self._line = Line(self.token, patience)
 
     async def run(self) -> None:
         number = 0
@@ -83,7 +88,7 @@ class Sender:
             send = Send(self.id, self.other_id, self.chat_id, f"{self.id}-{number}", f"Привет {number} 🎉", now())
             self._history.sends.append(send)
             send.ids.add(await self._send(send))
-            send.answered = now()
+            send.answered = self.answered = now()
         self._line.close()
 
     async def _send(self, send: Send) -> int:
@@ -104,7 +109,9 @@ class Sender:
             await asyncio.sleep(PAUSE)
 
 
-async def befriend(servers: list[Process], history: History, pairs: int, seed: int) -> list[Sender]:
+async def befriend(
+    servers: list[Process], history: History, pairs: int, seed: int, patience: float = ANSWER_SECONDS
+) -> list[Sender]:
     """Pairs of people with a chat each."""
     senders = []
     async with httpx.AsyncClient(base_url=servers[0].url, timeout=30) as http:
@@ -116,10 +123,58 @@ async def befriend(servers: list[Process], history: History, pairs: int, seed: i
 
         for number in range(2 * pairs):
             answer = await http.post("/register", json={"username": f"sender{number}", "password": PASSWORD})
-            senders.append(Sender(servers, history, answer.json(), random.Random(f"sender {seed} {number}")))
+            senders.append(Sender(servers, history, answer.json(), random.Random(f"sender {seed} {number}"), patience))
         for one, other in zip(senders[::2], senders[1::2], strict=True):
             await like(one, other)
             one.chat_id = other.chat_id = (await like(other, one))["chat_id"]
             one.other_id, other.other_id = other.id, one.id
             history.chats[one.chat_id] = {one.id, other.id}
     return senders
+
+
+class Crowd:
+    """Pairs who send, and their devices, for the time of a block."""
+
+    def __init__(
+        self, settings: Settings, servers: list[Process], pairs: int, seed: int, patience: float = ANSWER_SECONDS
+    ) -> None:
+        self.history = History()
+        self.senders: list[Sender] = []
+        self._settings = settings
+        self._servers = servers
+        self._pairs = pairs
+        self._seed = seed
+        self._patience = patience
+        self._phones: list[Phone] = []
+        self._sending: list[asyncio.Task[None]] = []
+        self._listening: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> Self:
+        dice = random.Random(self._seed)
+        self.senders = await befriend(self._servers, self.history, self._pairs, self._seed, self._patience)
+        self._phones = [Phone(self._servers, sender.id, sender.token, dice) for sender in self.senders]
+        self._listening = [asyncio.create_task(phone.run()) for phone in self._phones]
+        self._sending = [asyncio.create_task(sender.run()) for sender in self.senders]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await end_all([*self._listening, *self._sending])
+
+    @property
+    def acknowledged(self) -> int:
+        """How many sends were answered."""
+        return self.history.answers["200"] + self.history.answers["201"]
+
+    async def finish(self, faults: list[str]) -> Verdict:
+        """Let everybody end and everything arrive; what came of it, which is printed, too."""
+        for sender in self.senders:
+            sender.stopping = True
+        await asyncio.gather(*self._sending)
+        store = await settle(self._settings, self._phones)
+        await end_all(self._listening)
+        self.history.seen = [phone.report() for phone in self._phones]
+        sent = sum(bool(send.ids) for send in self.history.sends)
+        staleness, off = self.history.measure_staleness(), self.history.judge(store)
+        verdict = Verdict(faults, sent, dict(self.history.answers), staleness, off)
+        print(verdict.show())
+        return verdict

@@ -231,9 +231,9 @@ class History:
         """One-time tokens that admitted more than one socket."""
         return [f"token {token[:6]}… admitted {count} sockets" for token, count in self.admitted.items() if count > 1]
 
-    def measure_staleness(self) -> list[float]:
-        """For every answered message and every device of its receiver, seconds from the answer to the sight; ascending."""
-        answered = {id: send for send in self.sends for id in send.ids if send.answered is not None}
+    def measure_staleness(self, since: float = 0.0) -> list[float]:
+        """For each message answered since then and each device of its receiver, seconds from answer to sight; ascending."""
+        answered = {id: send for send in self.sends for id in send.ids if send.answered is not None and send.answered >= since}
         return sorted(
             max(0.0, seen.moments[id] - (send.answered or 0.0))
             for id, send in answered.items()

@@ -10,10 +10,8 @@ import pytest
 
 from dating.settings import Settings
 from tests.cluster.valkey import Valkey
-from tests.faults.crowd import Phone, befriend
-from tests.faults.history import History
+from tests.faults.crowd import Crowd
 from tests.faults.nemesis import SECRET
-from tests.faults.referee import Verdict, end_all, settle
 from tests.kit import CHEAP, Postgres, Process, names
 
 PAIRS = 16
@@ -54,29 +52,16 @@ async def service(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
 @pytest.mark.timeout(600)
 async def test_kills_lose_nothing(service: Service) -> None:
     """Killed again and again while it answers thousands of sends, a server, or one of two, loses, doubles and disorders none."""
-    history, dice = History(), random.Random(SEED)
-    senders = await befriend(service.servers, history, PAIRS, SEED)
-    phones = [Phone(service.servers, sender.id, sender.token, dice) for sender in senders]
-    listening = [asyncio.create_task(phone.run()) for phone in phones]
-    sending = [asyncio.create_task(sender.run()) for sender in senders]
-    try:
+    dice = random.Random(SEED)
+    async with Crowd(service.settings, service.servers, PAIRS, SEED) as crowd:
         for kill in range(1, service.kills + 1):
             async with asyncio.timeout(60):
-                while history.answers["201"] + history.answers["200"] < kill * service.messages // service.kills:
+                while crowd.acknowledged < kill * service.messages // service.kills:
                     await asyncio.sleep(0.01)
             server = dice.choice(service.servers)
             server.kill()
             await server.start()
-        for sender in senders:
-            sender.stopping = True
-        await asyncio.gather(*sending)
-        store = await settle(service.settings, phones)
-    finally:
-        await end_all([*listening, *sending])
-    history.seen = [phone.report() for phone in phones]
-    sent = sum(bool(send.ids) for send in history.sends)
-    verdict = Verdict(["kill"] * service.kills, sent, dict(history.answers), history.measure_staleness(), history.judge(store))
-    print(verdict.show())
+        verdict = await crowd.finish(["kill"] * service.kills)
     assert verdict.good, verdict.show()
-    assert sent >= service.messages
-    assert set(history.answers) <= {"200", "201", "503", "unknown"}
+    assert verdict.sent >= service.messages
+    assert set(verdict.answers) <= {"200", "201", "503", "unknown"}
