@@ -12,16 +12,13 @@ from zipfile import ZIP_DEFLATED, ZipFile
 
 import msgspec
 
-from dating import idempotency
-from dating.accounts import queries
+from dating.accounts import queries, registry
 from dating.accounts.models import InboxEntry
 from dating.chat import archive as chat
 from dating.chat.models import Chat
 from dating.clock import DAY, rfc3339
 from dating.database import Database, Transaction
-from dating.matching import service as matching
 from dating.profiles import service as profiles
-from dating.safety import service as safety
 
 MEDIA_TYPE = "application/zip"
 HEADERS = {"content-disposition": 'attachment; filename="dating-export.zip"'}
@@ -37,16 +34,16 @@ async def write_archive(db: Database, user_id: int) -> bytes:
 async def collect(tx: Transaction, user_id: int) -> Kinds:
     """Everything held on the person, by kind."""
     chats = await chat.export(tx, user_id)
-    return {
+    kinds: Kinds = {
         "account": await queries.own_account(tx, user_id),
         "profile": [await profiles.me(tx, user_id)],
         "sessions": await queries.own_sessions(tx, user_id),
-        **await matching.export(tx, user_id),
         **chats,
-        **await safety.export(tx, user_id),
         "inbox": await read_inbox(tx, user_id, {one.id for one in chats["chats"] if isinstance(one, Chat)}),
-        **await idempotency.export(tx, user_id),
     }
+    for export in registry.EXPORTERS:
+        kinds |= await export(tx, user_id)
+    return kinds
 
 
 async def read_inbox(tx: Transaction, user_id: int, open_chats: set[int]) -> list[InboxEntry]:

@@ -25,7 +25,7 @@ SET_PASSWORD = "UPDATE users SET password = :new WHERE id = :user_id AND passwor
 SET_ROLE = "UPDATE users SET role = :role WHERE id = :user_id"
 BURY_USER = """
 UPDATE users SET username = '', username_key = :tombstone, email = NULL, email_key = NULL, email_verified_at = NULL,
-                 password = '', role = 'user', deleted_at = :now
+                 password = '', role = 'user', created_at = :now, banned_at = NULL, deleted_at = :now
 WHERE id = :user_id AND deleted_at IS NULL
 """
 

@@ -13,8 +13,7 @@ Guessing passwords is bounded by three limits, none of which locks the owner out
 
 import msgspec
 
-from dating import idempotency
-from dating.accounts import mail, queries
+from dating.accounts import mail, queries, registry
 from dating.accounts.codes import CODE_MINUTES, BadCode, issue_code, redeem_code, request_code, seal_address
 from dating.accounts.mail import Postbox
 from dating.accounts.models import (
@@ -35,14 +34,10 @@ from dating.accounts.models import (
 from dating.accounts.names import Entry, fold, read_entry, read_username
 from dating.accounts.passwords import LEAST, Passwords, WeakPassword, judge_password
 from dating.accounts.sessions import end_others, hand_out, name_device, open_session
-from dating.chat import archive as chat
 from dating.database import Database, Transaction
 from dating.errors import Conflict, Forbidden, Malformed, Unauthorized
-from dating.matching import service as matching
 from dating.profiles import service as profiles
 from dating.profiles.models import Me, ProfileFields
-from dating.realtime import inbox
-from dating.safety import service as safety
 from dating.settings import Settings
 from dating.throttle import Throttle
 from dating.tokens import Claims, Identity, InvalidToken
@@ -357,13 +352,7 @@ async def erase(tx: Transaction, settings: Settings, account: Account) -> None:
     if not await queries.bury_user(tx, user_id):
         raise InvalidToken
     await end_others(tx, user_id)
-    await inbox.silence(tx, user_id, await queries.list_correspondents(tx, user_id))
-    await matching.erase(tx, user_id)
-    await chat.erase(tx, user_id)
-    await profiles.erase(tx, user_id)
-    await safety.erase(tx, user_id)
-    await inbox.erase(tx, user_id)
-    await idempotency.erase(tx, user_id)
+    await registry.erase(tx, user_id)
     if account.email is not None:
         await queries.drop_codes(tx, seal_address(settings, fold(account.email)))
 

@@ -17,6 +17,7 @@ KEPT = "db."  # how tokens in the database begin; the others have no dot
 KEEP = "INSERT INTO tickets (hash, user_id, identity, dies_at) VALUES (:hash, :user_id, :identity, :dies_at)"
 TAKE = "DELETE FROM tickets WHERE hash = :hash RETURNING identity, dies_at"
 FORGET = "DELETE FROM tickets WHERE dies_at <= :now"
+ERASE = "DELETE FROM tickets WHERE user_id = :user_id"
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -83,3 +84,8 @@ async def take(tx: Transaction, token: str) -> Identity | None:
 async def forget(tx: Transaction) -> None:
     """Drop the tokens that nobody used in time."""
     await tx.run(FORGET, now=tx.now)
+
+
+async def erase(tx: Transaction, user_id: int) -> None:
+    """Drop the tokens of a person who is being deleted. Those in Redis live for seconds, and open nothing any more."""
+    await tx.run(ERASE, user_id=user_id)
