@@ -20,7 +20,7 @@ RUN useradd --system --uid 10001 --user-group --no-create-home --shell /usr/sbin
 COPY --from=build /opt/dating /opt/dating
 ENV PATH=/opt/dating/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     DATING_ENV=production HOST=0.0.0.0 PORT=8088 DATABASE_PATH=/data/dating.db
-USER dating
+USER 10001:10001
 WORKDIR /data
 EXPOSE 8088
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 CMD ["python", "-c", "import http.client, os, sys; server = http.client.HTTPConnection('127.0.0.1', int(os.environ['PORT']), timeout=2); server.request('GET', '/healthz'); sys.exit(server.getresponse().status != 200)"]
