@@ -1,4 +1,4 @@
-"""The command line: serve, migrate, check, create-admin, replay, simulate, eval.
+"""The command line: serve, migrate, check, create-admin, replay, simulate, eval, replay-log.
 
 Every command imports what it needs when it runs, so that help is quick and the server loads nothing of the others.
 """
@@ -43,8 +43,9 @@ def judge(error: Exception) -> int | None:
     """The exit code for what a command raised, or None for a bug."""
     from dating.errors import Malformed, Refusal, Unavailable
     from dating.migrate import SchemaError
+    from dating.simulation.exposures import BadLog
 
-    if isinstance(error, SettingsError | Malformed):
+    if isinstance(error, SettingsError | Malformed | BadLog):
         return USAGE
     if isinstance(error, Unavailable):
         return AWAY
@@ -248,7 +249,10 @@ def replay(directory: Path, server: str, **options: Any) -> None:
 @click.option("--policy", "policies", metavar="NAME", multiple=True, help="Only this policy; may be repeated.")
 @click.option("--processes", type=click.IntRange(1, 64), help="Runs at once; as many as there are cores.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for simulation.json and the charts.")
-def simulate(people: int, seeds: int, policies: tuple[str, ...], processes: int | None, out: Path | None) -> None:
+@click.option("--log", type=click.Path(dir_okay=False, path_type=Path), help="File for the exposures of ours, for replay-log.")
+def simulate(
+    people: int, seeds: int, policies: tuple[str, ...], processes: int | None, out: Path | None, log: Path | None
+) -> None:
     """Compare ways to choose who is shown to whom, on people who do not exist, over four weeks.
 
     Policies: random, popularity, one-sided, inbox, reciprocal, ours, ceiling. docs/discovery.md explains them and the figures.
@@ -257,7 +261,7 @@ def simulate(people: int, seeds: int, policies: tuple[str, ...], processes: int 
 
     if unknown := sorted(set(policies) - set(POLICIES)):
         raise click.BadParameter(f"{unknown[0]} is not one of {', '.join(POLICIES)}.", param_hint="--policy")
-    raise SystemExit(run(people, seeds, policies or tuple(POLICIES), processes, out))
+    raise SystemExit(run(people, seeds, policies or tuple(POLICIES), processes, out, log))
 
 
 @main.command("eval")
@@ -275,6 +279,31 @@ def evaluate(directory: Path, seed: int, report: Path | None) -> None:
     from dating.evaluation import evaluate as run
 
     raise SystemExit(run(directory, seed, report))
+
+
+@main.command("replay-log")
+@click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--sharpness", type=click.FloatRange(0, 20), default=2.0, show_default=True, help="How strictly the best are taken."
+)
+@click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures as JSON too.")
+def replay_log(file: Path | None, sharpness: float, report: Path | None) -> None:
+    """Say what each policy would have brought, from the slots filled by chance in the database's exposure log, or in FILE.
+
+    FILE has one JSON object in a line: at (microseconds), viewer, viewer_gender, shown, shown_gender, propensity, liked.
+    """
+    from dating.evaluation import judge_log
+    from dating.evaluation.queries import read_exposures
+    from dating.matching.weights import read_weights
+    from dating.simulation.exposures import Impression, read_log
+
+    async def read(settings: Settings) -> list[Impression]:
+        async with opened(settings) as db:
+            return await read_exposures(db)
+
+    settings = read_settings()
+    log = asyncio.run(read(settings)) if file is None else read_log(file)
+    raise SystemExit(judge_log(log, read_weights(settings), sharpness, report))
 
 
 @main.command("env-example", hidden=True)

@@ -39,18 +39,37 @@ def test_help_names_every_command_and_exit_code(tmp_path: Path) -> None:
     """The first help says what there is and what the exit codes mean, and touches nothing."""
     done = dating(tmp_path, "--help")
     assert done.returncode == 0
-    for word in ("serve", "migrate", "check", "create-admin", "replay", "simulate", "eval", "0 all is well", "2 the command"):
+    for word in (
+        "serve",
+        "migrate",
+        "check",
+        "create-admin",
+        "replay",
+        "simulate",
+        "eval",
+        "replay-log",
+        "0 all is well",
+        "2 the command",
+    ):
         assert word in done.stdout
     assert "env-example" not in done.stdout
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("command", ["serve", "migrate", "check", "create-admin", "replay", "simulate", "eval"])
+@pytest.mark.parametrize("command", ["serve", "migrate", "check", "create-admin", "replay", "simulate", "eval", "replay-log"])
 def test_every_command_has_help(tmp_path: Path, command: str) -> None:
     """Each command explains itself."""
     done = dating(tmp_path, command, "--help")
     assert (done.returncode, done.stderr) == (0, "")
     assert f"dating {command}" in done.stdout
+
+
+def test_replay_log_reads_a_file_or_the_database(tmp_path: Path) -> None:
+    """A log that says nothing ends with 1, a file that is none with 2, and so does one that is not there."""
+    dating(tmp_path, "migrate")
+    assert "nothing can be said" in dating(tmp_path, "replay-log").stdout
+    (tmp_path / "log").write_text("?")
+    assert [dating(tmp_path, "replay-log", *words).returncode for words in ([], ["log"], ["absent"])] == [1, 2, 2]
 
 
 def test_version(tmp_path: Path) -> None:

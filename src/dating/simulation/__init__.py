@@ -10,6 +10,7 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from dating.simulation.exposures import list_impressions, write_log
 from dating.simulation.figures import Figures, measure
 from dating.simulation.market import play
 from dating.simulation.plots import can_plot, plot
@@ -55,8 +56,11 @@ def run_all(people: int, seeds: Sequence[int], policies: Sequence[str], processe
         yield from ((*futures[done], done.result()) for done in as_completed(futures))
 
 
-def run(people: int, seeds: int, policies: Sequence[str], processes: int | None, out: Path | None) -> int:
-    """Compare, print the table and write `simulation.json` and the charts into `out`; the exit status."""
+def run(people: int, seeds: int, policies: Sequence[str], processes: int | None, out: Path | None, log: Path | None) -> int:
+    """Compare, print the table and write `simulation.json` and the charts into `out`; the exit status.
+
+    `log` is a file for the exposures of ours (or of the only policy) on the first seed; `dating replay-log` reads it.
+    """
     report = compare(people, seeds, policies, processes or os.cpu_count() or 1, Console(stderr=True))
     console = Console()
     if not console.is_terminal:
@@ -64,6 +68,14 @@ def run(people: int, seeds: int, policies: Sequence[str], processes: int | None,
     show(report, console)
     if out is not None:
         write(report, out, console)
+    if log is not None:
+        population = populate(people, 1)
+        write_log(
+            list_impressions(
+                play(population, plan_sessions(population), POLICIES[policies[0] if len(policies) == 1 else "ours"])
+            ),
+            log,
+        )
     return 0
 
 

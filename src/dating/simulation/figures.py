@@ -53,7 +53,7 @@ def measure(outcome: Outcome) -> Figures:
     times = np.sort([match.time for match in outcome.matches])
     return Figures(
         matches_per_100_swipes=100 * len(outcome.matches) / max(outcome.swipes, 1),
-        effective_matches=2 * sum(match.weight for match in outcome.matches) / count,
+        effective_matches=float(2 * sum(match.weight for match in outcome.matches) / count),
         nobody=float(np.isinf(first).mean()),
         exposure_gini=gini(exposure),
         newcomers_matched=float((waited <= FRESH_DAYS).mean()) if len(waited) else 0.0,

@@ -29,14 +29,14 @@ class Match(NamedTuple):
     weight: float
 
 
-class Shown(NamedTuple):
-    """An impression that was by chance."""
+class Page(NamedTuple):
+    """What somebody was shown in one session, and whom they liked; `propensity` is 1 for who was not there by chance."""
 
+    time: float
     viewer: int
-    shown: int
-    propensity: float
-    liked: bool
-    matched: bool
+    others: Integers
+    propensity: Floats
+    likes: NDArray[np.bool_]
 
 
 class Outcome(NamedTuple):
@@ -47,7 +47,7 @@ class Outcome(NamedTuple):
     likes: int
     matches: list[Match]
     shown: Integers
-    log: list[Shown]
+    pages: list[Page]
 
 
 class Weekly:
@@ -135,11 +135,10 @@ class Market:
         people = self.people
         return {"shared_interests": people.shared_interests(person, others), "age_gap": people.age_gap(person, others)}
 
-    def swipe(self, person: int, others: Integers, likes: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """The person sees and swipes these; with whom that makes a match."""
+    def swipe(self, person: int, others: Integers, likes: NDArray[np.bool_]) -> None:
+        """The person sees and swipes these."""
         before = self.known[person, others]
         awaited, answered = before & LIKES > 0, self.known[others, person] & SWIPED > 0
-        mutual: NDArray[np.bool_] = likes & awaited
         self.known[person, others] |= SWIPED
         self.known[others, person] |= np.where(likes, LIKES, PASSED).astype(np.uint8)
         self.unanswered[person] -= awaited.sum()
@@ -151,9 +150,8 @@ class Market:
         self.swipes += len(others)
         self.likes += int(likes.sum())
         self.active[person] = self.now
-        for other in others[mutual]:
+        for other in others[likes & awaited]:
             self.match(person, int(other))
-        return mutual
 
     def match(self, one: int, other: int) -> None:
         """A match, discounted by the room that each has."""
@@ -197,7 +195,7 @@ class Policy(NamedTuple):
 def play(people: Population, sessions: Sessions, policy: Policy, step: Callable[[float], None] = lambda day: None) -> Outcome:
     """Four weeks of it. `step` hears the time in days now and then."""
     market, dice = Market(people), np.random.default_rng((people.seed, 2))
-    log: list[Shown] = []
+    pages: list[Page] = []
     for number, (time, person, swipes) in enumerate(zip(*map(np.ndarray.tolist, sessions), strict=True)):
         market.advance(time)
         others, propensity = policy.show(market, person, swipes, dice)
@@ -205,12 +203,9 @@ def play(people: Population, sessions: Sessions, policy: Policy, step: Callable[
             likes = people.decide(person, others)
             if policy.learns:
                 market.teach(person, others, likes)
-            mutual = market.swipe(person, others, likes)
-            log += [
-                Shown(person, int(others[row]), float(propensity[row]), bool(likes[row]), bool(mutual[row]))
-                for row in np.flatnonzero(propensity < 1)
-            ]
+            market.swipe(person, others, likes)
+            pages.append(Page(time, person, others, propensity, likes))
         if number % 500 == 0:
             step(time)
     step(float(DAYS))
-    return Outcome(people, market.swipes, market.likes, market.matches, market.ever_shown, log)
+    return Outcome(people, market.swipes, market.likes, market.matches, market.ever_shown, pages)
