@@ -1,10 +1,15 @@
-"""PostgreSQL through asyncpg: a pool for writes and one for reads."""
+"""PostgreSQL through asyncpg: a pool for writes and one for reads.
+
+What runs again by itself: whatever the server has certainly undone, so serialization failures, deadlocks, and functions whose
+connection was lost before the commit was sent. When it is lost after that, the outcome is unknown: the caller hears 503 and may
+ask again by the key that the operation is idempotent by.
+"""
 
 import asyncio
 import contextlib
 import random
 import re
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
@@ -16,6 +21,8 @@ from dating.settings import Settings
 
 if TYPE_CHECKING:
     import asyncpg
+
+    Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
 
 T = TypeVar("T")
 Row = TypeVar("Row")
@@ -40,10 +47,14 @@ def numbered(sql: str) -> tuple[str, tuple[str, ...]]:
     return PARAMETER.sub(number, sql), tuple(names)
 
 
+class Undone(Exception):
+    """The connection was lost before the commit was sent: the server has undone everything, and the function runs again."""
+
+
 class PostgresTransaction(Transaction):
     """One pooled connection for the time of one function."""
 
-    def __init__(self, connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]", now: int) -> None:
+    def __init__(self, connection: "Connection", now: int) -> None:
         self._connection = connection
         self.now = now
         self.notices = []
@@ -96,25 +107,43 @@ class PostgresDatabase(Database):
         return await self._retry(self._read, fn, args, options)
 
     async def _write(self, fn: Callable[..., Awaitable[T]], args: tuple[object, ...], options: dict[str, object]) -> T:
-        assert self._writes is not None, "the database is not open"
-        async with self._writes.acquire(timeout=self.settings.postgres_acquire_seconds) as connection:
+        async with self._borrow(self._writes) as connection:
             done = False
             try:
                 async with connection.transaction():
                     tx = PostgresTransaction(connection, self.clock())
                     result = await fn(tx, *args, **options)
                     done = True
-            except BaseException:
+            except BaseException as error:
                 if done:  # it was to be committed, and nobody heard whether it was
                     self.doubt()
+                elif isinstance(error, Exception) and is_lost(connection, error):
+                    raise Undone from error
                 raise
             self.announce(tx.notices)
             return result
 
     async def _read(self, fn: Callable[..., Awaitable[T]], args: tuple[object, ...], options: dict[str, object]) -> T:
-        assert self._reads is not None, "the database is not open"
-        async with self._reads.acquire(timeout=self.settings.postgres_acquire_seconds) as connection:
-            return await fn(PostgresTransaction(connection, self.clock()), *args, **options)
+        async with self._borrow(self._reads) as connection:
+            try:
+                return await fn(PostgresTransaction(connection, self.clock()), *args, **options)
+            except Exception as error:
+                if is_lost(connection, error):
+                    raise Undone from error
+                raise
+
+    @contextlib.asynccontextmanager
+    async def _borrow(self, pool: "asyncpg.Pool[asyncpg.Record] | None") -> AsyncIterator["Connection"]:
+        """A connection of the pool. Raises DatabaseAway at once when no connection can be made, later when none comes free."""
+        assert pool is not None, "the database is not open"
+        try:
+            connection = await pool.acquire(timeout=self.settings.postgres_acquire_seconds)
+        except connection_errors() as error:
+            raise DatabaseAway(retry_after=1) from error
+        try:
+            yield connection
+        finally:
+            await pool.release(connection)
 
     async def _retry(
         self,
@@ -128,7 +157,7 @@ class PostgresDatabase(Database):
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return await perform(fn, args, options)
-            except (Overtaken, asyncpg.SerializationError, asyncpg.DeadlockDetectedError) as error:
+            except (Overtaken, Undone, asyncpg.SerializationError, asyncpg.DeadlockDetectedError) as error:
                 if attempt == ATTEMPTS:
                     raise DatabaseAway(retry_after=1) from error
                 await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))
@@ -190,6 +219,18 @@ class PostgresDatabase(Database):
 
     def waiting(self) -> int:
         return max(0, len(self._running) - self.settings.postgres_pool)
+
+
+def is_lost(connection: "Connection", error: Exception) -> bool:
+    """Whether a function failed because its connection has ended."""
+    import asyncpg
+
+    endings = (ConnectionError, asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError)
+    try:
+        closed = connection.is_closed()
+    except asyncpg.InterfaceError:  # the pool has thrown it away already
+        closed = True
+    return isinstance(error, endings) or (closed and not isinstance(error, TimeoutError))
 
 
 def connection_errors() -> tuple[type[BaseException], ...]:
