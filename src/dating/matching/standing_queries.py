@@ -47,10 +47,14 @@ INSERT INTO standings (user_id, ever_shown, week, shown)
 SELECT CAST(value AS BIGINT), 1, CAST(:week AS BIGINT), 1 FROM json_each(CAST(:ids AS TEXT)) WHERE TRUE
 ON CONFLICT (user_id) DO UPDATE SET ever_shown = standings.ever_shown + 1,{ROLLED}
 """
+# Each side by its own index: through the view, SQLite would read all pairs.
 RECOUNT = """
 UPDATE standings SET unanswered = (
-    SELECT COUNT(*) FROM swipes s
-    WHERE s.user_id = standings.user_id AND s.action IS NULL AND s.other_action IN ('like', 'superlike')
+    SELECT COUNT(*) FROM pairs
+    WHERE low_id = standings.user_id AND low_action IS NULL AND high_action IN ('like', 'superlike')
+) + (
+    SELECT COUNT(*) FROM pairs
+    WHERE high_id = standings.user_id AND high_action IS NULL AND low_action IN ('like', 'superlike')
 )
 WHERE user_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
 """
