@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 import socket
+import threading
 from types import FrameType
 
 import uvicorn
@@ -30,8 +31,9 @@ log = logging.getLogger(__name__)
 
 BACKLOG = 2048
 KEEP_ALIVE_SECONDS = 20
-FINISH_SECONDS = 8
-DRAIN_GRACE_SECONDS = 5
+FINISH_SECONDS = 6
+DRAIN_GRACE_SECONDS = 2
+CLOSE_SECONDS = 2  # with the drain of 10 s: gone after 20
 GARBAGE_THRESHOLDS = (10_000, 20, 100)
 
 
@@ -128,6 +130,7 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Send the sockets away while requests are still answered, then stop as uvicorn does."""
         self.app.state.readiness.drain()
+        watch = self._watch()
         try:
             async with asyncio.timeout(self.settings.drain_seconds + DRAIN_GRACE_SECONDS):
                 # Even without sockets the balancer in front needs the time to see that we are not ready.
@@ -135,7 +138,16 @@ class Server(uvicorn.Server):
         except Exception as error:
             log.error("The drain was not finished.", exc_info=error)
         await super().shutdown(sockets)
+        watch.cancel()
         log.info("Stopped.")
+
+    def _watch(self) -> threading.Timer:
+        """End the process by force when the orderly end takes too long, whatever hangs: what was answered is on disk."""
+        longest = self.settings.drain_seconds + DRAIN_GRACE_SECONDS + FINISH_SECONDS + CLOSE_SECONDS
+        watch = threading.Timer(longest, os._exit, [1])
+        watch.daemon = True
+        watch.start()
+        return watch
 
 
 def configure(app: Litestar, settings: Settings) -> uvicorn.Config:
