@@ -72,7 +72,8 @@ class Comer:
         if frame["type"] == "resumed":
             self.up = True
         if "seq" in frame and frame["type"] != "hello":
-            assert frame["type"] != "resync" and frame["seq"] == self.seq + 1, "a gap"
+            assert frame["type"] != "resync"
+            assert frame["seq"] == self.seq + 1, "a gap"
             self.seq = frame["seq"]
             if frame["type"] == "message":
                 self.heard.append(frame["id"])
