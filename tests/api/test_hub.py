@@ -10,7 +10,7 @@ import pytest
 from dating.database import Database, Transaction, connect
 from dating.realtime import inbox
 from dating.realtime.bus import LocalBus
-from dating.realtime.events import Match, Typing
+from dating.realtime.events import Ack, Match, Typing
 from dating.realtime.hub import Hub, Leaving
 from dating.realtime.inbox import Told
 from dating.realtime.protocol import Close
@@ -297,6 +297,12 @@ async def test_a_long_frame_is_refused(room: Room) -> None:
 
 async def test_an_ack_is_taken_silently(room: Room) -> None:
     """Clients may say what they have applied, however far; nothing is answered and nothing of what follows changes."""
+    acked: list[int] = []
+
+    async def on_ack(me: Identity, frame: Ack) -> None:
+        acked.append(frame.seq)
+
+    room.hub.intake.handlers[Ack] = on_ack
     anna = await room.person("anna")
     wire = room.enter(anna)
     await until(lambda: wire.frames and wire.session and wire.session.reading is None)
@@ -305,3 +311,4 @@ async def test_an_ack_is_taken_silently(room: Room) -> None:
     await room.tell(anna, 2)
     await until(lambda: wire.numbers() == [1, 2])
     assert wire.types() == ["hello", "match", "match"]
+    assert acked == [99]
