@@ -182,6 +182,18 @@ class Postgres:
         else:
             self.drop(name)
 
+    def dump(self, name: str) -> Path:
+        """A backup of a database as the operations page says it is made."""
+        path = self.folder / f"{name}.dump"
+        self._run("pg_dump", "--format=custom", "--exclude-table-data=facts", f"--file={path}", self.url(name))
+        return path
+
+    def restore(self, path: Path, name: str) -> str:
+        """A new database from a backup; its URL."""
+        url = self.create(name)
+        self._run("pg_restore", "--exit-on-error", "--no-owner", f"--dbname={url}", str(path))
+        return url
+
     @property
     def socket(self) -> Path:
         """Where it listens."""

@@ -79,7 +79,7 @@ class Hub:
 
     async def start(self) -> None:
         """Learn the epoch and begin the rounds."""
-        self.epoch = await self._db.write(inbox.keep_epoch)
+        self.epoch = await inbox.keep_epoch(self._db)
         await self._bus.start(self.deliver, self.epoch)
         self._tasks = [asyncio.create_task(self._watch_clock()), asyncio.create_task(self._compare_tops())]
 
@@ -234,7 +234,7 @@ class Hub:
         """hello, then what was missed and `resumed`, or `resync` when that cannot be whole; then live."""
         try:
             await self._bus.settled()
-            place = await self._db.read(self._find_place, session.identity)
+            place = await self._db.read(self._find_place, session.identity, since or 0)
         except Refusal:
             logger.warning("inbox unreadable at connect", extra={"user_id": session.identity.user_id})
             self.end(session, Close.RESTART)
@@ -249,17 +249,17 @@ class Hub:
         self.intake.resume(session)
         session.top = max(session.top, place.top)
         session.last = place.top
-        if since is not None and epoch in (None, self.epoch) and place.covers(since):
+        if since is not None and epoch in (None, self.epoch) and place.whole():
             session.last = session.resuming = since
         elif since is not None:
             self.say(session, Resync(self._gap(since, epoch, place), self.epoch, place.top))
         await self._catch_up(session)
 
-    async def _find_place(self, tx: Transaction, identity: Identity) -> inbox.Position | None:
+    async def _find_place(self, tx: Transaction, identity: Identity, since: int) -> inbox.Position | None:
         """Where the person's inbox stands; None when the session has ended since the socket's token was given out."""
         if self.living is not None and not await self.living(tx, [identity.session_id]):
             return None
-        return await inbox.position(tx, identity.user_id)
+        return await inbox.position(tx, identity.user_id, since)
 
     def _gap(self, since: int, epoch: str | None, place: inbox.Position) -> str:
         if epoch not in (None, self.epoch):
@@ -292,18 +292,22 @@ class Hub:
     async def _read_page(self, session: Session) -> None:
         room = min(PAGE, self._settings.socket_queue_frames - session.unsent)
         entries = await self._db.read(inbox.since, session.identity.user_id, session.last, room)
-        for entry in entries:
+        dense = [entry for seq, entry in enumerate(entries, session.last + 1) if entry.seq == seq]
+        if not dense:
+            await self._look_again(session)
+        for entry in dense:
             self._write(session, number(entry.event.encode(), entry.seq))
             session.last = entry.seq
         session.top = max(session.top, session.last)
-        if not entries:
-            # A hint ran ahead of what this reader sees, or the rows were trimmed meanwhile: then only a reload helps.
-            place = await self._db.read(inbox.position, session.identity.user_id)
-            if place.covers(session.last):
-                await asyncio.sleep(0.01)
-            else:
-                session.last = session.top = place.top
-                self.say(session, Resync("trimmed", self.epoch, place.top))
+
+    async def _look_again(self, session: Session) -> None:
+        """A hint ran ahead of what this reader sees, or the rows were trimmed meanwhile: then only a reload helps."""
+        place = await self._db.read(inbox.position, session.identity.user_id, session.last)
+        if place.whole():
+            await asyncio.sleep(0.01)
+        else:
+            session.last = session.top = place.top
+            self.say(session, Resync("trimmed", self.epoch, place.top))
 
     # --- rounds
 

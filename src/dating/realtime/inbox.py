@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from dating.database import Transaction
+from dating.database import Database, Transaction
 from dating.realtime.events import Event, Message
 
 ADVANCE = """
@@ -66,8 +66,8 @@ END AS event
 FROM inbox AS i WHERE i.user_id = :user_id AND i.seq > :after ORDER BY i.seq LIMIT :limit
 """
 POSITION = """
-SELECT COALESCE((SELECT seq FROM inbox_heads WHERE user_id = :user_id), 0) AS top,
-       (SELECT MIN(seq) FROM inbox WHERE user_id = :user_id) AS oldest
+SELECT COALESCE((SELECT seq FROM inbox_heads WHERE user_id = :user_id), 0) AS top, CAST(:after AS BIGINT) AS after,
+       (SELECT MIN(seq) FROM inbox WHERE user_id = :user_id AND seq > :after) AS next
 """
 TOPS = """
 SELECT user_id, seq FROM inbox_heads
@@ -97,8 +97,16 @@ ERASE_HEAD = "DELETE FROM inbox_heads WHERE user_id = :user_id"
 LAST_PERSON = "SELECT COALESCE(MAX(user_id), 0) FROM inbox_heads"
 KEEP_EPOCH = "INSERT INTO facts (name, value) VALUES ('epoch', :epoch) ON CONFLICT (name) DO NOTHING"
 EPOCH = "SELECT value FROM facts WHERE name = 'epoch'"
+LAST_USER = "SELECT COALESCE(MAX(id), 0) FROM users"
+LEAP = """
+INSERT INTO inbox_heads (user_id, seq)
+SELECT id, CAST(:far AS BIGINT) FROM users WHERE id BETWEEN :first AND :last
+ON CONFLICT (user_id) DO UPDATE SET seq = inbox_heads.seq + :far
+"""
 
 TRIM_PEOPLE = 500  # whose inboxes one transaction trims: keeps the writer free for others in between
+LEAP_PEOPLE = 10_000  # whose numbers one transaction moves on, when nobody is served yet
+FAR = 1_000_000  # more events than anybody is told between two backups
 
 
 class Notice(msgspec.Struct, frozen=True, array_like=True):
@@ -156,14 +164,15 @@ class Said(msgspec.Struct, frozen=True):
 
 
 class Position(msgspec.Struct, frozen=True):
-    """Where an inbox stands: its top number (0: nothing yet) and the oldest one kept (None: none kept)."""
+    """Where an inbox stands: its top number (0: nothing yet), and the next one kept after a number (None: none kept)."""
 
     top: int
-    oldest: int | None
+    after: int
+    next: int | None
 
-    def covers(self, since: int) -> bool:
-        """Whether everything after `since` is still here."""
-        return since <= self.top and (since == self.top or (self.oldest is not None and self.oldest <= since + 1))
+    def whole(self) -> bool:
+        """Whether everything after that number is still here. Numbers are dense, so the next one has to be the very next."""
+        return self.after == self.top or (self.after < self.top and self.next == self.after + 1)
 
 
 async def tell(tx: Transaction, people: Iterable[int], event: Event) -> None:
@@ -228,9 +237,9 @@ async def since(tx: Transaction, user_id: int, after: int, limit: int) -> list[E
     return await tx.all(Entry, SINCE, user_id=user_id, after=after, limit=limit)
 
 
-async def position(tx: Transaction, user_id: int) -> Position:
-    """Where the person's inbox stands."""
-    found = await tx.one(Position, POSITION, user_id=user_id)
+async def position(tx: Transaction, user_id: int, after: int = 0) -> Position:
+    """Where the person's inbox stands, seen from a number."""
+    found = await tx.one(Position, POSITION, user_id=user_id, after=after)
     assert found is not None
     return found
 
@@ -287,10 +296,40 @@ async def acknowledge(tx: Transaction, user_id: int, seq: int) -> None:
     await tx.run(ACKNOWLEDGE, user_id=user_id, seq=seq)
 
 
-async def keep_epoch(tx: Transaction) -> str:
-    """The name of this database's numbering, made once."""
+async def keep_epoch(db: Database) -> str:
+    """The name of this database's numbering.
+
+    A new database has none, nor has one restored from a backup. There everybody's numbers first leap beyond all that were given
+    out after the backup: a client that comes with one of those, even without saying of which epoch, is told to reload.
+    """
+    known = await db.read(find_epoch)
+    if known is not None:
+        return known
+    last = await db.read(last_user)
+    for first in range(1, last + 1, LEAP_PEOPLE):
+        await db.write(leap, first)
+    return await db.write(make_epoch)
+
+
+async def find_epoch(tx: Transaction) -> str | None:
+    """The epoch, if there is one yet."""
+    return await tx.one(str, EPOCH)
+
+
+async def last_user(tx: Transaction) -> int:
+    """The highest id of anybody."""
+    return await tx.one(int, LAST_USER) or 0
+
+
+async def leap(tx: Transaction, first: int) -> None:
+    """Leave numbers out, for the next people from `first` on."""
+    await tx.run(LEAP, far=FAR, first=first, last=first + LEAP_PEOPLE - 1)
+
+
+async def make_epoch(tx: Transaction) -> str:
+    """Name the numbering, unless another process has."""
     await tx.run(KEEP_EPOCH, epoch=secrets.token_hex(8))
-    epoch = await tx.one(str, EPOCH)
+    epoch = await find_epoch(tx)
     assert epoch is not None
     return epoch
 

@@ -58,7 +58,7 @@ class RedisTickets:
     async def _key(self, token: str) -> str:
         """Named after the database too: a token of another deployment on the same Redis opens nothing here."""
         if self._realm is None:
-            self._realm = await self._db.write(inbox.keep_epoch)
+            self._realm = await inbox.keep_epoch(self._db)
         return f"dating:{self._realm}:ticket:{hash_secret(token)}"
 
 
