@@ -31,19 +31,21 @@ from dating.migrate import migrate
 from dating.observe import Metrics
 from dating.operations import handlers as operations
 from dating.operations import watch
+from dating.presence.watcher import Watcher
 from dating.profiles import routes as profiles
 from dating.realtime import routes as realtime
 from dating.realtime.bus import Bus, LocalBus
-from dating.realtime.events import Ack, SendDelivered, SendTyping
+from dating.realtime.events import Ack, SendDelivered, SendTyping, Watch
 from dating.realtime.hub import Hub
 from dating.realtime.inbox import Missed
 from dating.realtime.redis_tickets import RedisTickets
+from dating.realtime.session import Session
 from dating.redis.store import RedisStore
 from dating.safety import routes as safety
 from dating.settings import Settings
 from dating.shortcut import Shortcut
 from dating.throttle import Throttle
-from dating.tokens import Identity, LocalTickets, Tickets
+from dating.tokens import LocalTickets, Tickets
 
 logger = logging.getLogger(__name__)
 
@@ -70,11 +72,13 @@ def create_app(settings: Settings) -> Litestar:
     def seen_since(moment: float) -> set[int]:
         return doorkeeper.seen_since(moment) | {session.identity.user_id for session in hub.sessions()}
 
+    watcher = Watcher(settings, db, shared.bus, hub.say)
     state = State(
         {
             "settings": settings,
             "db": db,
             "hub": hub,
+            "watcher": watcher,
             "tickets": shared.tickets,
             "throttle": shared.throttle,
             "store": shared.store,
@@ -96,7 +100,7 @@ def create_app(settings: Settings) -> Litestar:
     hub.heard = doorkeeper.forget
     hub.living = accounts_service.living
     hub.intake.authenticate = doorkeeper.identify
-    listen(hub, db)
+    listen(hub, db, watcher)
     app = Litestar(
         HANDLERS,
         state=state,
@@ -133,20 +137,23 @@ def share(settings: Settings, db: Database) -> Shared:
     return Shared(RedisBus(settings.redis_url), RedisTickets(settings, store, db), Throttle(settings, store), store)
 
 
-def listen(hub: Hub, db: Database) -> None:
+def listen(hub: Hub, db: Database, watcher: Watcher) -> None:
     """What the features do with the frames that clients send."""
 
-    async def on_typing(me: Identity, frame: SendTyping) -> None:
-        people, event = await db.read(receipts.announce_typing, me.user_id, frame.chat_id)
+    async def on_typing(session: Session, frame: SendTyping) -> None:
+        people, event = await db.read(receipts.announce_typing, session.identity.user_id, frame.chat_id, frame.what)
         hub.send(people, event)
 
-    async def on_delivered(me: Identity, frame: SendDelivered) -> None:
-        await db.write(receipts.mark_delivered, me.user_id, frame.chat_id, frame.message_id)
+    async def on_delivered(session: Session, frame: SendDelivered) -> None:
+        await db.write(receipts.mark_delivered, session.identity.user_id, frame.chat_id, frame.message_id)
 
-    async def on_ack(me: Identity, frame: Ack) -> None:
-        await db.write(receipts.acknowledge, me.user_id, frame.seq)
+    async def on_watch(session: Session, frame: Watch) -> None:
+        await watcher.watch(session, frame.chat_ids)
 
-    hub.intake.handlers = {SendTyping: on_typing, SendDelivered: on_delivered, Ack: on_ack}
+    async def on_ack(session: Session, frame: Ack) -> None:
+        await db.write(receipts.acknowledge, session.identity.user_id, frame.seq)
+
+    hub.intake.handlers = {SendTyping: on_typing, SendDelivered: on_delivered, Watch: on_watch, Ack: on_ack}
 
 
 def cors(settings: Settings) -> CORSConfig | None:
@@ -192,6 +199,7 @@ async def run(app: Litestar) -> AsyncIterator[None]:
     try:
         await migrate(state.db)
         await state.hub.start()
+        state.watcher.start()
         state.jobs.start()
         state.readiness.open()
         loop_lag = asyncio.create_task(state.metrics.measure_loop())
@@ -199,6 +207,7 @@ async def run(app: Litestar) -> AsyncIterator[None]:
         loop_lag.cancel()
     finally:
         await state.jobs.close()
+        await state.watcher.close()
         await state.hub.close()
         if state.store is not None:
             await state.store.close()

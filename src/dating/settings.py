@@ -123,6 +123,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     socket_silence_seconds: Annotated[Period, Meta(description="a silent socket is dead after this")] = 60.0
     socket_stall_seconds: Annotated[Period, Meta(description="a socket that takes nothing is closed after this")] = 30.0
     typing_seconds: Annotated[Moment, Meta(description="least time between typing events of one chat")] = 3.0
+    presence_seconds: Annotated[Period, Meta(description="time between rounds in which comings and goings are told")] = 5.0
     tops_seconds: Annotated[Period, Meta(description="time between comparisons of inbox tops, jittered")] = 45.0
 
     cell_hysteresis_meters: Annotated[

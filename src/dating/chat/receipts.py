@@ -81,8 +81,10 @@ async def acknowledge(tx: Transaction, user_id: int, seq: int) -> None:
     await inbox.acknowledge(tx, user_id, said[-1].seq if len(said) == AT_ONCE else seq)
 
 
-async def announce_typing(tx: Transaction, user_id: int, chat_id: int) -> tuple[list[int], events.Typing]:
+async def announce_typing(
+    tx: Transaction, user_id: int, chat_id: int, what: events.Composing = "text"
+) -> tuple[list[int], events.Typing]:
     """Who is to see that I am typing, and what. Raises ChatNotFound."""
     await access.see(tx, user_id, chat_id)
     people = await access_queries.list_hearers(tx, user_id, chat_id)
-    return [other for other in people if other != user_id], events.Typing(chat_id, user_id)
+    return [other for other in people if other != user_id], events.Typing(chat_id, user_id, what)

@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 import msgspec
 
 Id = Annotated[int, msgspec.Meta(ge=1, lt=2**53)]
+Composing = Literal["text", "voice"]
+"""What somebody is making: a text, or a voice note."""
 
 
 class Event(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True):
@@ -160,10 +162,22 @@ class Hidden(Event, frozen=True, tag="hidden"):
 
 
 class Typing(Event, frozen=True, tag="typing"):
-    """`user_id` is typing in the chat."""
+    """`user_id` is typing in the chat, or recording a voice note."""
 
     chat_id: int
     user_id: int
+    what: Composing = "text"
+
+
+class Presence(Event, frozen=True, tag="presence"):
+    """`user_id`, whom I `watch`, is connected or not; `last_seen` is coarse, and given of those who are not.
+
+    It is said when I begin to watch and whenever it changes, at most once in a few seconds for each person.
+    """
+
+    user_id: int
+    online: bool
+    last_seen: str | None = None
 
 
 # --- about the connection itself --------------------------------------------------------------------------------------------
@@ -222,9 +236,10 @@ class Frame(msgspec.Struct, frozen=True, tag_field="type"):
 
 
 class SendTyping(Frame, frozen=True, tag="typing"):
-    """I am typing."""
+    """I am typing, or recording a voice note."""
 
     chat_id: Id
+    what: Composing = "text"
 
 
 class SendDelivered(Frame, frozen=True, tag="delivered"):
@@ -232,6 +247,12 @@ class SendDelivered(Frame, frozen=True, tag="delivered"):
 
     chat_id: Id
     message_id: Id
+
+
+class Watch(Frame, frozen=True, tag="watch"):
+    """These chats are on my screen (instead of those before): tell me the `presence` of the others in them."""
+
+    chat_ids: Annotated[list[Id], msgspec.Meta(max_length=50)]
 
 
 class Ack(Frame, frozen=True, tag="ack"):
@@ -250,4 +271,4 @@ class Ping(Frame, frozen=True, tag="ping"):
     """Are you there?"""
 
 
-Inbound = SendTyping | SendDelivered | Ack | Refresh | Ping
+Inbound = SendTyping | SendDelivered | Watch | Ack | Refresh | Ping

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 FORGIVEN = 40  # frames over the limit, or without sense, before a socket is closed
 QUEUE = 64  # inbound frames that wait while earlier ones are worked on
 
-Handler = Callable[[Identity, Any], Awaitable[None]]
+Handler = Callable[[Session, Any], Awaitable[None]]
 Authenticate = Callable[[str], Awaitable[Identity]]
 
 
@@ -123,7 +123,7 @@ class Intake:
             if isinstance(frame, Refresh):
                 await self._refresh(session, frame)
             else:
-                await self.handlers[type(frame)](session.identity, frame)
+                await self.handlers[type(frame)](session, frame)
         except Refusal as refusal:
             self._hub.say(session, refuse(refusal))
         except Exception:
