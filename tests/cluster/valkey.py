@@ -34,6 +34,11 @@ class Valkey:
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def add_options(self, *options: str) -> None:
         """More words for its command line."""
         self._options += options

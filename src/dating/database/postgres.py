@@ -12,6 +12,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
@@ -186,7 +187,7 @@ class PostgresDatabase(Database):
             self._reads = await self._pool({"default_transaction_read_only": "on"})
         except connection_errors() as error:
             await self.close()
-            raise DatabaseAway(f"PostgreSQL does not answer at DATABASE_URL: {error}.") from error
+            raise DatabaseAway(describe_failure(self.settings, error)) from error
 
     async def _pool(self, options: dict[str, str]) -> "asyncpg.Pool[asyncpg.Record]":
         import asyncpg
@@ -231,6 +232,25 @@ def is_lost(connection: "Connection", error: Exception) -> bool:
     except asyncpg.InterfaceError:  # the pool has thrown it away already
         closed = True
     return isinstance(error, endings) or (closed and not isinstance(error, TimeoutError))
+
+
+def describe_failure(settings: Settings, error: BaseException) -> str:
+    """What is wrong and where, in one sentence; never the password."""
+    import asyncpg
+
+    if isinstance(error, ValueError):  # its text may quote any part of the URL
+        return "DATABASE_URL cannot be read: it is postgresql://user:password@host:port/name, odd characters as %XX."
+    if isinstance(error, asyncpg.PostgresError):
+        return f"PostgreSQL at DATABASE_URL ({name_place(settings)}) refuses us: {error}."
+    reason = str(error) or f"no answer within {settings.postgres_connect_seconds:g} s"
+    return f"PostgreSQL does not answer at DATABASE_URL ({name_place(settings)}): {reason}."
+
+
+def name_place(settings: Settings) -> str:
+    """Host, port and name of the database, without the user and the password."""
+    parts = urlsplit(settings.database_url or "")
+    hosts = parse_qs(parts.query).get("host", [])
+    return ",".join(hosts or [parts.netloc.rpartition("@")[2]]) + parts.path
 
 
 def connection_errors() -> tuple[type[BaseException], ...]:

@@ -1,0 +1,143 @@
+"""A start on what is not there or will not do: it ends soon, with one sentence that says what and where, and no password."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from dating.settings import Settings
+from tests.cluster.conftest import environment, remote
+from tests.cluster.valkey import Valkey
+from tests.kit import CHEAP, Postgres, Process, Server, names, serving
+from tests.unit.test_command_line import dating
+
+SECRET = "canary"  # what no sentence may say
+
+
+async def start(folder: Path, given: dict[str, str]) -> str:
+    """Start a server that cannot start; the last line that it says."""
+    done = await asyncio.to_thread(dating, folder, "serve", "--port=0", JWT_SECRET="x" * 40, **given)
+    assert done.returncode in (2, 3), done.stderr
+    assert SECRET not in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stderr.strip().splitlines()[-1]
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """The address of something that takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.fixture
+def guest(postgres: Postgres) -> Iterator[str]:
+    """The URL of a database whose owner has a password and may have three connections."""
+    name = f"guest_{next(names)}"
+    postgres.execute(f"CREATE ROLE {name} LOGIN PASSWORD '{SECRET}' CONNECTION LIMIT 3")
+    postgres.execute(f"CREATE DATABASE {name} OWNER {name}")
+    rules = postgres.folder / "data" / "pg_hba.conf"
+    before = rules.read_text()
+    rules.write_text(f"local all {name} scram-sha-256\n{before}")
+    postgres.execute("SELECT pg_reload_conf()")
+    yield postgres.url(name).replace("postgres@", f"{name}:{SECRET}@", 1)
+    rules.write_text(before)
+    postgres.execute("SELECT pg_reload_conf()")
+    postgres.drop(name)
+    postgres.execute(f"DROP ROLE {name}")
+
+
+async def test_a_database_that_will_not_do(tmp_path: Path, postgres: Postgres, guest: str, silent: str) -> None:
+    """Nobody there, nobody who speaks, no such host, no such database, a wrong password, an address that is none."""
+    places = {
+        f"postgresql://u:{SECRET}@127.0.0.1:1/dating": "does not answer at DATABASE_URL (127.0.0.1:1/dating): ",
+        f"postgresql://u:{SECRET}@{silent}/dating": f"does not answer at DATABASE_URL ({silent}/dating): no answer within 1 s.",
+        f"postgresql://u:{SECRET}@nowhere.invalid/dating": "does not answer at DATABASE_URL (nowhere.invalid/dating): ",
+        postgres.url("nothing"): '/nothing) refuses us: database "nothing" does not exist.',
+        guest.replace(SECRET, "wrong"): "refuses us: password authentication failed for user",
+        f"postgresql://u:{SECRET}/x@127.0.0.1/dating": "DATABASE_URL: is not an address",
+    }
+    given = [{"DATABASE_URL": url, "DATING_POSTGRES_CONNECT_SECONDS": "1"} for url in places]
+    said = await asyncio.gather(*[start(tmp_path, one) for one in given])
+    assert [sentence for sentence, line in zip(places.values(), said, strict=True) if sentence not in line] == [], said
+
+
+async def test_a_redis_that_will_not_do(tmp_path: Path, valkey: Valkey, silent: str) -> None:
+    """Nobody there, nobody who speaks, a wrong password, a replica, an address that is none."""
+    replica = Valkey("--replicaof", "127.0.0.1", str(valkey.port)).start()
+    guarded = Valkey("--requirepass", "another").start()
+    places = {
+        f"redis://:{SECRET}@127.0.0.1:1": "does not answer at REDIS_URL (127.0.0.1:1): ",
+        f"redis://:{SECRET}@{silent}": f"does not answer at REDIS_URL ({silent}): ",
+        f"redis://:{SECRET}@127.0.0.1:{guarded.port}": "invalid username-password",
+        replica.url: "names a replica",
+        f"redis://u:{SECRET}/x@127.0.0.1": "REDIS_URL: is not an address",
+    }
+    said = await asyncio.gather(*[start(tmp_path, {"REDIS_URL": url}) for url in places])
+    assert [sentence for sentence, line in zip(places.values(), said, strict=True) if sentence not in line] == [], said
+    replica.kill()
+    guarded.kill()
+
+
+async def test_a_start_on_a_full_database(tmp_path: Path, guest: str) -> None:
+    """When all connections that it may have are taken, a server does not start, and says so; a little later it does."""
+    full = Settings(database_url=guest, postgres_pool=2, **CHEAP)
+    async with serving(full) as server:
+        await fill(server)
+        assert "refuses us: too many connections for role" in await start(tmp_path, {"DATABASE_URL": guest})
+    process = await Process(DATABASE_URL=guest).start()
+    assert process.stop() == 0
+
+
+async def fill(server: Server) -> None:
+    """Take every connection: a registration each keeps one busy, so several at once open all there may be."""
+    with contextlib.suppress(AssertionError):
+        await server.people(8)
+    async with asyncio.timeout(10):
+        while (await server.http.get("/readyz")).status_code != 200:
+            await asyncio.sleep(0.05)
+
+
+async def test_a_full_pool_is_503_and_recovers(guest: str) -> None:
+    """A server that may have fewer connections than its pools answers what it can and 503 with Retry-After to the others."""
+    async with serving(Settings(database_url=guest, postgres_pool=8, **CHEAP)) as server:
+        person = await server.person()
+        answers: list[httpx.Response] = []
+        for _ in range(2):
+            answers += await asyncio.gather(*[person.get(path) for path in ("/me", "/chats", "/matches") for _ in range(6)])
+        assert {answer.status_code for answer in answers} <= {200, 503}
+        assert all(int(answer.headers["retry-after"]) >= 1 for answer in answers if answer.status_code == 503)
+        assert answers[-1].status_code == 200 or (await person.get("/me")).status_code == 200
+
+
+@pytest.fixture
+def ahead(settings: Settings, postgres: Postgres) -> Settings:
+    """A database that a newer version has already migrated."""
+    assert settings.database_url is not None
+    name = settings.database_url.partition("@/")[2].partition("?")[0]
+    postgres.execute("INSERT INTO migrations (name, checksum, applied_at) VALUES ('9999_future', 'x', 1)", name)
+    postgres.execute("ALTER TABLE facts ADD COLUMN future TEXT", name)
+    return settings
+
+
+async def test_a_database_ahead_of_the_code(ahead: Settings) -> None:
+    """The version before goes on beside the new one: it starts, and serves."""
+    process = await Process(**environment(ahead)).start()
+    async with remote(process) as server:
+        anna, boris = await server.people(2)
+        await anna.say(await anna.match(boris), "hello")
+    assert process.stop() == 0
+
+
+async def test_a_migration_that_was_changed(tmp_path: Path, settings: Settings, postgres: Postgres) -> None:
+    """A database that was made by other migrations than ours is refused, and which one it was is said."""
+    assert settings.database_url is not None
+    name = settings.database_url.partition("@/")[2].partition("?")[0]
+    postgres.execute("UPDATE migrations SET checksum = 'other' WHERE name = '0005_chat'", name)
+    done = await asyncio.to_thread(dating, tmp_path, "serve", "--port=0", DATABASE_URL=settings.database_url)
+    assert done.returncode == 1
+    assert done.stderr.strip() == "The migration 0005_chat was changed after it had been applied."
