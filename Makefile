@@ -33,7 +33,7 @@ check: $(VENV)/dev.stamp ## check format, style, types and layers
 soak: $(VENV)/dev.stamp ## hurt a cluster for 30 minutes; ARGS="--seconds 60 --seed 7"
 	@exec $(RUN) -m tests.faults.referee --kind cluster --seconds 1800 $(ARGS)
 
-bench: $(VENV)/bench.stamp ## measure: messages, swipes, candidates, sockets
+bench: $(VENV)/bench.stamp ## measure: messages, cluster, swipes, candidates, sockets
 	@exec $(RUN) -m bench $(ARGS)
 
 format: $(VENV)/dev.stamp ## put the code into its format

@@ -1,9 +1,9 @@
-"""Run every benchmark, or the named ones: `python -m bench [messages swipes candidates sockets]`."""
+"""Run every benchmark, or the named ones: `python -m bench [messages cluster swipes candidates sockets]`."""
 
 import subprocess
 import sys
 
-ALL = ["messages", "swipes", "candidates", "sockets"]
+ALL = ["messages", "cluster", "swipes", "candidates", "sockets"]
 
 
 def main() -> int:

@@ -270,11 +270,11 @@ async def measure(db: Database, environment: dict[str, str], population: Populat
             for _ in range(ROUNDS):
                 for question, query in QUESTIONS.items():
                     line = series.setdefault((kind, question), Series())
-                    async with lab.cpu_of(subject.pid, line.spent):
+                    async with lab.cpu_of([subject.pid], line.spent):
                         for viewer in viewers:
                             line.found += await walk(client, viewer, query, line.latencies)
                 line = series.setdefault((kind, "haversine of every row, 50 km"), Series())
-                async with lab.cpu_of(os.getpid(), line.spent):
+                async with lab.cpu_of([os.getpid()], line.spent):
                     for viewer in viewers[:SCANS]:
                         line.found += await scan(db, viewer, line.latencies)
     return [line.row(db.dialect, kind, question) for (kind, question), line in series.items()]

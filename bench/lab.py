@@ -146,11 +146,11 @@ def quantile(values: Sequence[float], share: float) -> float:
 
 
 @contextlib.asynccontextmanager
-async def cpu_of(pid: int, spent: list[float]) -> AsyncIterator[None]:
-    """Append the CPU seconds that a process used during the block."""
-    before = cpu_seconds(pid)
+async def cpu_of(pids: Sequence[int], spent: list[float]) -> AsyncIterator[None]:
+    """Append the CPU seconds that these processes used during the block."""
+    before = sum(map(cpu_seconds, pids))
     yield
-    spent.append(cpu_seconds(pid) - before)
+    spent.append(sum(map(cpu_seconds, pids)) - before)
 
 
 def report(name: str, rows: list[dict[str, Any]], note: str = "") -> None:

@@ -8,6 +8,7 @@ client speaks HTTP and WebSocket by hand: a full client would cost more than the
 import argparse
 import asyncio
 import os
+import random
 import statistics
 import sys
 import time
@@ -54,21 +55,27 @@ class Tally:
 
 
 class Sender(asyncio.Protocol):
-    """One keep-alive connection that sends the next message when the last was answered."""
+    """One keep-alive connection that sends the next message when the last was answered, and not before `every` seconds."""
 
-    def __init__(self, number: int, tally: Tally, chat_id: int, token: str, until: Callable[[], bool]) -> None:
+    def __init__(
+        self, number: int, tally: Tally, chat_id: int, token: str, until: Callable[[], bool], every: float | None = None
+    ) -> None:
         self._head = (
             f"POST /messages/send HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nAuthorization: Bearer {token}\r\n"
         )
         self._number, self._tally, self._chat_id, self._more = number, tally, chat_id, until
+        self._every = every
         self._answer = b""
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self._send()
+        loop = asyncio.get_running_loop()
+        self._next = loop.time() + random.uniform(0, self._every or 0)
+        loop.call_at(self._next, self._send)
 
     def _send(self) -> None:
+        self._next += self._every or 0
         mark = f"<{self._number}:{self._tally.sent[self._number]}:{time.perf_counter_ns()}>"
         body = f'{{"chat_id":{self._chat_id},"content":"Hi! How was your day? {mark}"}}'
         self._transport.write(f"{self._head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
@@ -84,8 +91,11 @@ class Sender(asyncio.Protocol):
             return
         self._answer = b""
         self._tally.sent[self._number] += 1
-        if self._more():
+        if self._more() and self._every is None:
             self._send()
+        elif self._more():
+            loop = asyncio.get_running_loop()
+            loop.call_at(max(self._next, loop.time()), self._send)
         else:
             self._transport.close()
             self.done.set_result(None)
@@ -163,7 +173,7 @@ class Talk(msgspec.Struct):
 
 
 async def match(port: int) -> list[Talk]:
-    """Pairs on our server, each with a chat, and a one-time token for the second of them."""
+    """Pairs on our server, each with a chat, and a one-time token for the second of them, good on any of its processes."""
     people = await lab.register(port, 2 * SENDERS)
     talks = []
     async with lab.Client(port) as http:
@@ -186,23 +196,30 @@ def sign(secret: str) -> list[Talk]:
     return [Talk(n, token(2 * n - 1), path, b'40{"token":"%b"}' % token(2 * n).encode()) for n in range(1, SENDERS + 1)]
 
 
-async def load(port: int, pid: int, talks: list[Talk], seconds: float) -> dict[str, Any]:
-    """Send for some seconds; the row of the table."""
+async def load(
+    ports: tuple[int, int], pids: list[int], talks: list[Talk], seconds: float, pace: float | None = None
+) -> dict[str, Any]:
+    """Send to the first port for some seconds, at most `pace` messages a second, and listen at the second; a row of the table."""
+    sending, listening = ports
+    every = None if pace is None else len(talks) / pace
     loop = asyncio.get_running_loop()
     tally = Tally(len(talks))
     recipients = [
-        (await loop.create_connection(lambda t=talk: Recipient(t.path, tally, t.greet), "127.0.0.1", port))[1] for talk in talks
+        (await loop.create_connection(lambda t=talk: Recipient(t.path, tally, t.greet), "127.0.0.1", listening))[1]
+        for talk in talks
     ]
     await asyncio.gather(*[recipient.ready for recipient in recipients])
     started = time.perf_counter()
     spent: list[float] = []
-    async with lab.cpu_of(pid, spent):
+    async with lab.cpu_of(pids, spent):
         senders = [
             (
                 await loop.create_connection(
-                    lambda n=n, t=talk: Sender(n, tally, t.chat_id, t.token, lambda: time.perf_counter() < started + seconds),
+                    lambda n=n, t=talk: Sender(
+                        n, tally, t.chat_id, t.token, lambda: time.perf_counter() < started + seconds, every
+                    ),
                     "127.0.0.1",
-                    port,
+                    sending,
                 )
             )[1]
             for n, talk in enumerate(talks)
@@ -229,7 +246,9 @@ async def measure_ours(seconds: float) -> dict[str, Any]:
     async with lab.ours(
         DATING_RATE_LIMITS="1", DATING_LIMIT_MESSAGE="100000000/minute", DATING_LIMIT_REGISTER="100000/hour"
     ) as server:
-        return {"server": "dating (SQLite FULL, inbox)"} | await load(server.port, server.pid, await match(server.port), seconds)
+        return {"server": "dating (SQLite FULL, inbox)"} | await load(
+            (server.port, server.port), [server.pid], await match(server.port), seconds
+        )
 
 
 async def measure_baseline(seconds: float) -> dict[str, Any]:
@@ -237,7 +256,9 @@ async def measure_baseline(seconds: float) -> dict[str, Any]:
     secret = os.urandom(32).hex()
     command = [sys.executable, "-m", "bench.baselines.socketio_chat", "{port}"]
     async with lab.Subject(command, {"JWT_SECRET": secret, "CHATS": str(SENDERS)}) as server:
-        return {"server": "FastAPI + python-socketio"} | await load(server.port, server.pid, sign(secret), seconds)
+        return {"server": "FastAPI + python-socketio"} | await load(
+            (server.port, server.port), [server.pid], sign(secret), seconds
+        )
 
 
 def summarize(rows: list[dict[str, Any]]) -> dict[str, Any]:

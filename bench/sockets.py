@@ -83,7 +83,7 @@ async def measure_echo(subject: lab.Subject, tokens: list[str]) -> tuple[float, 
             answered += 1
 
     spent: list[float] = []
-    async with lab.cpu_of(subject.pid, spent):
+    async with lab.cpu_of([subject.pid], spent):
         await asyncio.gather(*[talk(socket) for socket in sockets])
     await asyncio.gather(*[socket.close() for socket in sockets])
     return answered / ECHO_SECONDS, spent[0] / answered * 1e6

@@ -36,7 +36,7 @@ async def swipe_everybody(subject: lab.Subject, people: list[dict[str, Any]]) ->
 
     spent: list[float] = []
     started = time.perf_counter()
-    async with lab.cpu_of(subject.pid, spent):
+    async with lab.cpu_of([subject.pid], spent):
         await asyncio.gather(*[client() for _ in range(CLIENTS)])
     seconds = time.perf_counter() - started
     return {
