@@ -121,7 +121,8 @@ async def check_redis(url: str) -> None:
     try:
         address = read_address(url)
     except ValueError as error:
-        raise RedisAway(f"REDIS_URL cannot be read: {error}.") from error
+        # Its text may quote any part of the URL.
+        raise RedisAway("REDIS_URL cannot be read: it is redis://user:password@host:port/0, odd characters as %XX.") from error
     try:
         wire = await dial(address)
         role = await wire.ask_soon("ROLE")
