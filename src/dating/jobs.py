@@ -1,4 +1,4 @@
-"""What happens by the clock: who was active is noted; old inbox rows, kept answers and dead sessions go."""
+"""What happens by the clock: who was active is noted; picks are made; old inbox rows, kept answers and dead sessions go."""
 
 import asyncio
 import logging
@@ -11,7 +11,7 @@ from dating.accounts import service as accounts
 from dating.clock import DAY
 from dating.database import Database
 from dating.errors import Refusal
-from dating.matching import standing_queries
+from dating.matching import picks, standing_queries
 from dating.profiles import service as profiles
 from dating.realtime import inbox, redis_tickets
 from dating.settings import Settings
@@ -41,6 +41,7 @@ class Jobs:
         self._tasks = [
             asyncio.create_task(self._repeat(ROUND, self.sweep)),
             asyncio.create_task(self._repeat(MINUTE, self.note_activity)),
+            asyncio.create_task(self._repeat(MINUTE, self.make_picks)),
         ]
 
     async def close(self) -> None:
@@ -63,6 +64,10 @@ class Jobs:
         for first in range(0, len(people), TOUCHED):
             await self._db.write(profiles.touch, people[first : first + TOUCHED])
 
+    async def make_picks(self) -> None:
+        """The picks of a new day, once."""
+        await picks.make_picks(self._db, self._settings)
+
     async def sweep(self) -> None:
         """Drop everything whose time is over."""
         now = self._db.clock()
@@ -71,6 +76,7 @@ class Jobs:
         await self._db.write(redis_tickets.forget)
         await self._db.write(accounts.sweep)
         await self._db.write(standing_queries.forget_lessons)
+        await self._db.write(picks.forget)
 
     async def _trim_inboxes(self, before: int) -> None:
         last = await self._db.read(inbox.last_person)

@@ -88,6 +88,7 @@ ROWS: dict[str, tuple[Row, ...]] = {
     "likes_used": ({},),
     "spent": ({"kind": "boost"},),
     "superlikes": ({"receiver_id": OTHER}, {"sender_id": OTHER}),
+    "picks": SIDES,
     "standings": ({},),
     "lessons": ({"shown_id": OTHER}, {"viewer_id": OTHER}),
     "exposures": ({"shown_id": OTHER}, {"viewer_id": OTHER}),

@@ -40,6 +40,8 @@ ELSEWHERE = {
     "messages": "as far as their chats are open, and all of mine",
     "inbox_heads": "the greatest number in the inbox",
     "cells": "names nobody",
+    "picks": "suggestions of the server, shown for a day",
+    "pick_rounds": "names nobody",
     "facts": "names nobody",
     "codes": "secret",
     "tickets": "secret",

@@ -66,6 +66,7 @@ PERSONAL = {
     "likes_used": "by matching",
     "spent": "by matching",
     "superlikes": "of both sides",
+    "picks": "of both sides",
     "standings": "by matching",
     "lessons": "of both sides",
     "exposures": "of both sides",
@@ -75,6 +76,7 @@ PERSONAL = {
 
 IMPERSONAL = {
     "cells": "places where anybody has ever lived",
+    "pick_rounds": "when the picks of a day were made where",
     "facts": "about the database as a whole",
     "migrations": "the schema's own ledger",
 }

@@ -8,9 +8,10 @@ from litestar.params import QueryParameter
 from msgspec.structs import replace
 
 from dating.database import Database
-from dating.matching import candidates, explain
+from dating.matching import candidates, explain, picks
 from dating.matching.candidates import Candidate, Order, Search
 from dating.matching.explain import Explanation
+from dating.matching.picks import Pick
 from dating.profiles.models import Gender, Interest
 from dating.tokens import Identity
 
@@ -87,4 +88,17 @@ async def explain_search(
     return await db.read(explain.explain, me.user_id, filters)
 
 
-handlers = [search, explain_search]
+@get(
+    "/picks",
+    summary="Who fits me best today",
+    description="At most three people a day (UTC), of a stable matching over everybody around: each pair is shown to both, and "
+    "whoever was swiped is gone. An empty list before the first of the day, or where nobody fits.",
+    tags=["Matching"],
+    opt={"limit": "search"},
+)
+async def list_picks(me: NamedDependency[Identity], db: NamedDependency[Database]) -> list[Pick]:
+    """My picks of today."""
+    return await db.read(picks.picks, me.user_id)
+
+
+handlers = [search, explain_search, list_picks]

@@ -1,0 +1,160 @@
+"""GET /picks: once a day, for both of a pair, never whom I have swiped or who is hidden; made once, whoever makes them."""
+
+import asyncio
+from typing import Any
+
+from dating.clock import DAY
+from dating.database import Transaction
+from dating.matching import pick_queries, picks
+from tests.kit import Api, Person
+
+BERLIN = {"latitude": 52.52, "longitude": 13.405}
+SYDNEY = {"latitude": -33.87, "longitude": 151.21}
+
+
+async def make(api: Api) -> None:
+    """Let the day's job run."""
+    db = api.app.state.db
+    await picks.make_picks(db, db.settings)
+
+
+async def see(person: Person) -> list[int]:
+    """Whom somebody is shown as picks."""
+    answer = await person.get("/picks")
+    assert answer.status_code == 200, answer.text
+    return [card["id"] for card in answer.json()]
+
+
+async def test_a_pair_is_shown_to_both(api: Api) -> None:
+    """Nothing before the job; then each pick has me as a pick, with reasons, and an end at midnight UTC."""
+    people = await api.people(8, birthday="1994-05-17", interests=["чай"], **BERLIN)
+    assert await see(people[0]) == []
+    await make(api)
+    shown = {person.id: await see(person) for person in people}
+    assert all(1 <= len(ids) <= picks.EACH for ids in shown.values())
+    assert all(one in shown[other] for one, ids in shown.items() for other in ids)
+    card = (await people[0].get("/picks")).json()[0]
+    assert card["reasons"][0] == "You both like чай."
+    assert card["expires_at"].endswith("T00:00:00.000Z")
+    assert not card.keys() & {"value", "score", "email", "birthday", "latitude"}
+
+
+async def test_every_orientation_gets_picks(api: Api) -> None:
+    """Gay, lesbian, straight, bisexual and non-binary people in one region, and only whom they seek and who seeks them."""
+    kinds = {"gay": ("male", "male"), "lesbian": ("female", "female"), "he": ("male", "female"), "she": ("female", "male")}
+    kinds |= {"bi": ("female", "both"), "nonbinary": ("nonbinary", "everyone"), "open": ("male", "everyone")}
+    people = {
+        name: await api.people(2, gender=gender, interested_in=seeks, birthday="1994-05-17", **BERLIN)
+        for name, (gender, seeks) in kinds.items()
+    }
+    await make(api)
+    shown = {name: [len(await see(person)) for person in two] for name, two in people.items()}
+    assert all(count > 0 for counts in shown.values() for count in counts), shown
+    gay = {person.id for name in ("gay", "open") for person in people[name]}
+    assert set(await see(people["gay"][0])) <= gay
+    straight = {person.id for name in ("she", "bi") for person in people[name]}
+    assert set(await see(people["he"][0])) <= straight
+
+
+async def test_whom_i_swiped_and_who_is_hidden_is_no_pick(api: Api) -> None:
+    """Swiped before, passed on, blocked, paused or far away: never picked. Swiped or blocked later: gone at once."""
+    men = {"birthday": "1994-05-17", "gender": "male", "interested_in": "female"}
+    anna = await api.person(birthday="1994-05-17", gender="female", interested_in="male", **BERLIN)
+    swiped, hater, blocked, paused, stays, leaves = await api.people(6, **men, **BERLIN)
+    await api.person(**men, **SYDNEY)
+    await anna.post("/swipe", json={"target_id": swiped.id, "action": "like"})
+    await hater.post("/swipe", json={"target_id": anna.id, "action": "dislike"})
+    await anna.post(f"/api/users/{blocked.id}/block")
+    await paused.patch("/me", json={"settings": {"discoverable": False}})
+    await make(api)
+    assert set(await see(anna)) == {stays.id, leaves.id}
+    await leaves.post(f"/api/users/{anna.id}/block")
+    assert await see(anna) == [stays.id]
+    assert anna.id not in await see(leaves)
+    await anna.post("/swipe", json={"target_id": stays.id, "action": "dislike"})
+    assert await see(anna) == []
+    assert anna.id not in await see(stays)
+
+
+async def test_the_day_is_made_once(api: Api) -> None:
+    """Several processes and repeats at once write one set of picks, and a claim of somebody who died is taken over."""
+    await api.people(6, **BERLIN)
+    db = api.app.state.db
+    day = db.clock() // DAY
+    await asyncio.gather(*[make(api) for _ in range(4)])
+    await make(api)
+    before = await api.count("picks")
+    assert before > 0
+    await make(api)
+    assert await api.count("picks") == before
+    assert await db.read(pick_queries.is_done, day)
+    assert await db.write(pick_queries.claim, day + 1, 7, 0) is not None
+    assert await db.write(pick_queries.claim, day + 1, 7, 0) is None
+    assert await db.write(pick_queries.claim, day + 1, 7, db.clock() + 1) is not None
+
+
+async def test_a_late_process_writes_nothing(api: Api) -> None:
+    """Whoever has lost the claim meanwhile leaves the picks of the other alone."""
+    one, other = sorted(await api.people(2), key=lambda person: person.id)
+    db = api.app.state.db
+    first = await db.write(pick_queries.claim, 1, 5, 0)
+    second = await db.write(pick_queries.claim, 1, 5, db.clock() + DAY)
+    row = {"day": 1, "low_id": one.id, "high_id": other.id, "value": 0.5}
+    assert first != second
+    assert await db.write(picks.keep, 1, 5, first, [row]) is False
+    assert await api.count("picks") == 0
+    assert await db.write(picks.keep, 1, 5, second, [row]) is True
+    assert await db.write(picks.keep, 1, 5, second, [row]) is False
+    assert await api.count("picks") == 1
+
+
+async def test_tomorrow_brings_others(api: Api) -> None:
+    """Picks end at midnight UTC; those of the next day are other people, and old ones are forgotten after two weeks."""
+    people = await api.people(5, birthday="1994-05-17", **BERLIN)
+    await make(api)
+    first = await see(people[0])
+    assert len(first) == 3
+    await move_to(api, 1)
+    assert await see(people[0]) == []
+    await make(api)
+    second = await see(people[0])
+    assert len(second) == 1
+    assert not set(first) & set(second)
+    await move_to(api, picks.KEPT)
+    await api.app.state.db.write(picks.forget)
+    assert await api.count("picks") > 0
+    await move_to(api, picks.KEPT + 1)
+    await api.app.state.db.write(picks.forget)
+    assert await api.count("picks") == await api.count("pick_rounds") == 0
+
+
+async def move_to(api: Api, days: int) -> None:
+    """Let the picks and their rounds of before be so many days older than they are now."""
+
+    async def age(tx: Transaction) -> None:
+        newest = await tx.one(int, "SELECT MAX(day) FROM picks")
+        assert newest is not None
+        back = days - (tx.now // DAY - newest)
+        await tx.run("UPDATE picks SET day = day - :back", back=back)
+        await tx.run("UPDATE pick_rounds SET day = day - :back", back=back)
+
+    await api.app.state.db.write(age)
+
+
+async def test_small_regions_join(api: Api) -> None:
+    """Two people alone in two regions of one land are a pool, and a region that is large enough is one by itself."""
+    rows: list[Any] = [pick_queries.Region(1, 9, 2), pick_queries.Region(2, 9, 3), pick_queries.Region(3, 9, picks.FEW)]
+    assert sorted(picks.gather(rows)) == [[1, 2], [3]]
+    one = await api.person(birthday="1994-05-17", **BERLIN)
+    other = await api.person(birthday="1994-05-17", latitude=51.34, longitude=12.37)
+    await make(api)
+    assert await see(one) == [other.id]
+
+
+async def test_parts_of_a_crowded_region_are_equal() -> None:
+    """Nobody is left out, nobody is in two parts, and no part is larger than a pool may be."""
+    for count in (0, 1, 4000, 4001, 9000):
+        parts = list(picks.cut(list(range(count))))  # type: ignore[arg-type]
+        assert [person for part in parts for person in part] == list(range(count))
+        assert all(len(part) <= 4000 for part in parts)
+        assert len({len(part) for part in parts}) <= 2
