@@ -54,6 +54,8 @@ SCANNED = re.compile(r"SCAN (\w+)(?! VIRTUAL)")
 
 # What has to read everything, and why that is well.
 WHOLE = {
+    "dating.matching.pick_queries.REGIONS profiles": "once a day: where everybody lives",
+    "dating.matching.pick_queries.REGIONS cells": "the same",
     "dating.accounts.queries.DROP_EXPIRED_CODES codes": "once an hour, and what is left is an hour's",
     "dating.realtime.redis_tickets.ERASE tickets": "a ticket lives for half a minute, and only while Redis is away",
     "dating.matching.candidate_queries.CELLS_EARTH cells": "nearest first, anywhere: it walks the cells instead of people",

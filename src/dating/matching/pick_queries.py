@@ -34,7 +34,7 @@ JOIN people n ON n.id = p.user_id
 LEFT JOIN cells c ON c.cell = p.cell
 LEFT JOIN standings s ON s.user_id = p.user_id
 WHERE p.discoverable AND p.recency >= :since
-  AND COALESCE(c.region, 0) IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:regions AS TEXT)))
+  AND p.region_lane IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:lanes AS TEXT)))
   AND p.user_id > :after
 ORDER BY p.user_id LIMIT :limit
 """
@@ -127,11 +127,11 @@ async def regions(tx: Transaction, since: int) -> list[Region]:
 
 
 async def people(
-    tx: Transaction, regions: Sequence[int], since: int, week: int, good: float, after: int, limit: int
+    tx: Transaction, lanes: Sequence[int], since: int, week: int, good: float, after: int, limit: int
 ) -> list[Candidate]:
-    """The first people by id who are active there, after an id."""
-    listed = msgspec.json.encode(regions).decode()
-    return await tx.all(Candidate, PEOPLE, regions=listed, since=since, week=week, good=good, after=after, limit=limit)
+    """The first people by id, after an id, who are active in these lanes of regions."""
+    listed = msgspec.json.encode(lanes).decode()
+    return await tx.all(Candidate, PEOPLE, lanes=listed, since=since, week=week, good=good, after=after, limit=limit)
 
 
 async def apart(tx: Transaction, ids: list[int], week: int, day: int) -> str:

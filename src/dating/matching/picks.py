@@ -23,6 +23,7 @@ from dating.matching.candidates import Candidate, give_reasons
 from dating.matching.pairing import Pairs, Pool
 from dating.matching.pick_queries import WHOLE_DAY, Region
 from dating.matching.weights import read_weights
+from dating.profiles import places
 from dating.profiles import service as profiles
 from dating.settings import Settings
 
@@ -110,9 +111,10 @@ async def make_in(db: Database, settings: Settings, day: int, regions: list[int]
 async def read_people(db: Database, regions: list[int], day: int) -> list[pick_queries.Candidate]:
     """Everybody active in these regions, neighbors beside each other; few at a time, so that nobody waits for long."""
     found: list[pick_queries.Candidate] = []
+    lanes = [places.lane(region, gender) for region in regions for gender in (1, 2, 4, 8)]
     while True:
         after = found[-1].user_id if found else 0
-        page = await db.read(pick_queries.people, regions, day * DAY - ACTIVE, day - WEEK, GOOD, after, AT_ONCE)
+        page = await db.read(pick_queries.people, lanes, day * DAY - ACTIVE, day - WEEK, GOOD, after, AT_ONCE)
         found += page
         if len(page) < AT_ONCE:
             return sorted(found, key=lambda person: (person.area, person.user_id))
