@@ -5,9 +5,9 @@ from typing import Any
 
 import msgspec
 
+from dating.chat.access import ChatNotFound, MessageNotFound
 from dating.chat.models import Post
 from dating.chat.posts import Answer, ClientIdReused, post
-from dating.chat.service import ChatNotFound, MessageNotFound
 from dating.database import Transaction
 from dating.errors import Refusal
 from tests.kit import Api, Person
