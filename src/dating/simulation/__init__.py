@@ -1,14 +1,18 @@
 """`dating simulate`: policies of showing people compared on a seeded population."""
 
+import asyncio
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from contextlib import AbstractAsyncContextManager
 from multiprocessing import get_context
 from pathlib import Path
+from typing import NamedTuple
 
+import httpx
 import msgspec
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from dating.simulation.exposures import list_impressions, write_log
 from dating.simulation.figures import Figures, measure
@@ -17,8 +21,9 @@ from dating.simulation.plots import can_plot, plot
 from dating.simulation.policies import POLICIES
 from dating.simulation.population import DAYS, plan_sessions, populate
 from dating.simulation.report import Report, show, summarize
+from dating.simulation.served import Residents, Trouble, play_served
 
-__all__ = ["POLICIES", "compare", "run"]
+__all__ = ["POLICIES", "Host", "Trouble", "compare", "compare_served", "run"]
 
 NO_PLOTS = "No charts: matplotlib is not installed. It comes with the extra: pip install 'dating[plots]'."
 
@@ -56,12 +61,61 @@ def run_all(people: int, seeds: Sequence[int], policies: Sequence[str], processe
         yield from ((*futures[done], done.result()) for done in as_completed(futures))
 
 
-def run(people: int, seeds: int, policies: Sequence[str], processes: int | None, out: Path | None, log: Path | None) -> int:
+class Host(NamedTuple):
+    """A server that plays a simulation: a client for it, and how its clock is set to a time in days."""
+
+    http: httpx.AsyncClient
+    turn: Callable[[float], None]
+
+
+OpenHost = Callable[[], AbstractAsyncContextManager[Host]]
+
+
+def follow(progress: Progress, bar: TaskID) -> Callable[[float], None]:
+    """What moves a bar to a day."""
+
+    def step(day: float) -> None:
+        progress.update(bar, completed=day)
+
+    return step
+
+
+async def compare_served(people: int, seeds: int, policies: Sequence[str], host: OpenHost, console: Console) -> Report:
+    """Every policy on every seed, each on a host, with a bar of the days; one after the other. Raises Trouble."""
+    numbers, runs = list(range(1, seeds + 1)), {policy: list[Figures]() for policy in policies}
+    stamp = os.urandom(4).hex()
+    with Progress(console=console, disable=not console.is_terminal) as progress:
+        for number, (seed, policy) in enumerate((seed, policy) for seed in numbers for policy in policies):
+            bar = progress.add_task(f"{policy}, seed {seed}", total=DAYS)
+            population = populate(people, seed)
+            async with host() as (http, turn):
+                residents = Residents(http, population, f"sim_{stamp}_{number}", number)
+                chosen = None if policy == "ours" else POLICIES[policy]
+                sessions = plan_sessions(population)
+                outcome = await play_served(residents, sessions, chosen, turn, follow(progress, bar))
+            runs[policy].append(measure(outcome))
+    return summarize("on the server", people, DAYS, numbers, runs)
+
+
+def run(
+    people: int,
+    seeds: int,
+    policies: Sequence[str],
+    processes: int | None,
+    out: Path | None,
+    log: Path | None = None,
+    host: OpenHost | None = None,
+) -> int:
     """Compare, print the table and write `simulation.json` and the charts into `out`; the exit status.
 
-    `log` is a file for the exposures of ours (or of the only policy) on the first seed; `dating replay-log` reads it.
+    `log` is a file for the exposures of ours (or of the only policy) on the first seed; `dating replay-log` reads it. With a
+    `host` the real server does it. Raises Trouble.
     """
-    report = compare(people, seeds, policies, processes or os.cpu_count() or 1, Console(stderr=True))
+    bars = Console(stderr=True)
+    if host is None:
+        report = compare(people, seeds, policies, processes or os.cpu_count() or 1, bars)
+    else:
+        report = asyncio.run(compare_served(people, seeds, policies, host, bars))
     console = Console()
     if not console.is_terminal:
         console.width = 160
@@ -70,12 +124,8 @@ def run(people: int, seeds: int, policies: Sequence[str], processes: int | None,
         write(report, out, console)
     if log is not None:
         population = populate(people, 1)
-        write_log(
-            list_impressions(
-                play(population, plan_sessions(population), POLICIES[policies[0] if len(policies) == 1 else "ours"])
-            ),
-            log,
-        )
+        policy = POLICIES[policies[0] if len(policies) == 1 else "ours"]
+        write_log(list_impressions(play(population, plan_sessions(population), policy)), log)
     return 0
 
 
