@@ -194,6 +194,12 @@ def test_the_proxy_lets_through_what_the_server_takes() -> None:
     assert int(buffer) > limit + int(headers)
 
 
+def test_the_proxy_may_open_what_it_promises() -> None:
+    """Two descriptors for each connection: HAProxy does not start with fewer."""
+    [connections] = re.findall(r"^\s*maxconn (\d+)$", PROXY, re.MULTILINE)
+    assert SERVICES["proxy"]["ulimits"]["nofile"] > 2 * int(connections) + 100
+
+
 def test_the_proxy_asks_for_readiness() -> None:
     """A server that drains gets nothing new, operators' pages stay inside, and clients do not say who they are."""
     assert "http-check send meth GET uri /readyz" in PROXY
