@@ -105,7 +105,7 @@ async def test_methods_are_told(server: Server) -> None:
     for path, methods in {
         "/swipe": {"OPTIONS", "POST"},
         "/me": {"OPTIONS", "GET", "HEAD", "PUT", "PATCH", "DELETE"},
-        "/api/chats/7": {"OPTIONS", "GET", "HEAD"},
+        "/api/chats/7": {"OPTIONS", "GET", "HEAD", "PATCH", "DELETE"},
     }.items():
         options = await server.http.options(path)
         assert options.status_code == 204
