@@ -19,7 +19,7 @@ HEADS = {
     "swipes": ("swipes", 1, 0),
 }
 
-GOALS_FROM = 4000  # people; in a town everybody is soon seen by everybody, and no order can change much
+GOALS_AT = 4000  # people, for whom the goals were set; in a town everybody is soon seen by everybody, and no order changes much
 
 
 class Goal(msgspec.Struct, frozen=True):
@@ -60,7 +60,7 @@ def summarize(way: str, people: int, days: int, seeds: list[int], runs: dict[str
         )
         for policy, figures in runs.items()
     ]
-    return Report(way, people, days, seeds, lines, judge(runs) if people >= GOALS_FROM else [])
+    return Report(way, people, days, seeds, lines, judge(runs) if people == GOALS_AT else [])
 
 
 def judge(runs: dict[str, list[Figures]]) -> list[Goal]:
