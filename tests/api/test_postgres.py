@@ -172,6 +172,45 @@ async def test_a_lock_has_a_deadline(settings: Settings, db: Database) -> None:
     assert await db.write(take) == 1
 
 
+async def take_all(tx: Transaction, names: list[str]) -> list[str]:
+    """Take a row for each item."""
+    for name in names:
+        await tx.run(HOLD, name=name)
+    return names
+
+
+async def test_a_locked_row_holds_up_its_own_item_only(settings: Settings, db: Database) -> None:
+    """Of those who are written together only the one whose row somebody holds waits, and hears 503 when it takes too long."""
+    await db.write(put)
+    hasty = await open_with(settings, postgres_lock_seconds=0.3)
+    held, over = asyncio.Event(), asyncio.Event()
+    holder = asyncio.create_task(db.write(hold, held, over))
+    await held.wait()
+    together = [hasty.write_together(take_all, name) for name in ("free", "row", "also free")]
+    free, locked, also_free = await asyncio.gather(*together, return_exceptions=True)
+    assert (free, also_free) == ("free", "also free")
+    assert isinstance(locked, DatabaseAway)
+    over.set()
+    await holder
+    assert await hasty.write_together(take_all, "row") == "row"
+    await hasty.close()
+
+
+async def test_a_batch_that_waits_is_overtaken(db: Database) -> None:
+    """Who comes after a batch that waits for a lock is written before it."""
+    await db.write(put)
+    held, over = asyncio.Event(), asyncio.Event()
+    holder = asyncio.create_task(db.write(hold, held, over))
+    await held.wait()
+    waiting = asyncio.create_task(db.write_together(take_all, "row"))
+    await asyncio.sleep(0)
+    assert await db.write_together(take_all, "free") == "free"
+    assert not waiting.done()
+    over.set()
+    assert await waiting == "row"
+    await holder
+
+
 async def test_a_pool_has_a_size_and_a_deadline(settings: Settings, db: Database) -> None:
     """With every connection of the pool in use the next caller waits for so long and no longer; then it works again."""
     await db.write(put)

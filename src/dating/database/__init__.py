@@ -62,6 +62,10 @@ class DatabaseAway(Unavailable):
     detail = "The database is not reachable right now; try again in a moment."
 
 
+class Locked(DatabaseAway):
+    """503: somebody held a row for too long; others' rows are free."""
+
+
 class Overtaken(Exception):
     """What a function read at its beginning was changed by others before it held the rows: the function runs again."""
 
@@ -141,7 +145,7 @@ class Database(ABC):
     ) -> Outcome:
         """Run `fn(tx, items)` for this item and those of others that wait; return this one's outcome after the commit.
 
-        `fn` gives an outcome or a refusal for each item, in their order. When `fn` raises, its items run one by one, so that
+        `fn` gives an outcome or a refusal for each item, in their order. When `fn` raises, each item runs by itself, so that
         an unexpected error is that of one item. Raises the item's refusal, and what `write` raises.
         """
         group = self._groups.get(fn)

@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
-from dating.database import Clash, Database, DatabaseAway, Overloaded, Overtaken, Transaction, is_struct, milliseconds
+from dating.database import Clash, Database, DatabaseAway, Locked, Overloaded, Overtaken, Transaction, is_struct, milliseconds
 from dating.errors import Malformed
 from dating.settings import Settings
 
@@ -164,6 +164,8 @@ class PostgresDatabase(Database):
                 await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))
             except asyncpg.IntegrityConstraintViolationError as error:
                 raise Clash from error
+            except asyncpg.LockNotAvailableError as error:
+                raise Locked(retry_after=1) from error
             except (asyncpg.DataError, asyncpg.exceptions.InterfaceError) as error:
                 if isinstance(error, asyncpg.DataError) or "query argument" in str(error):
                     raise Malformed("A value is out of range.") from error
@@ -175,7 +177,6 @@ class PostgresDatabase(Database):
                 asyncpg.OperatorInterventionError,
                 asyncpg.InternalClientError,  # the driver's word when the connection ends between two of its steps
                 asyncpg.TooManyConnectionsError,
-                asyncpg.LockNotAvailableError,
                 asyncpg.IdleInTransactionSessionTimeoutError,
             ) as error:
                 raise DatabaseAway(retry_after=1) from error

@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from dating.database import DatabaseAway, Overloaded
+from dating.database import DatabaseAway, Locked, Overloaded
 from dating.errors import Refusal
 
 logger = logging.getLogger(__name__)
@@ -16,6 +16,8 @@ Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
 
 BATCH = 128  # items of one transaction: enough to hide its round trips, few enough to keep the first one's wait short
+PATIENCE = 0.25  # seconds until the next batch no longer waits for this one, which somebody's lock may hold up
+ABREAST = 4  # batches at once, then
 
 
 class Waiting(msgspec.Struct, Generic[Item, Outcome], eq=False):
@@ -33,6 +35,7 @@ class Together(Generic[Item, Outcome]):
         self._limit = limit
         self._waiting: list[Waiting[Item, Outcome]] = []
         self._pump: asyncio.Task[None] | None = None
+        self._running: set[asyncio.Task[None]] = set()
 
     def waiting(self) -> int:
         """How many items wait for a batch."""
@@ -56,33 +59,42 @@ class Together(Generic[Item, Outcome]):
             batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
             staying = [one for one in batch if not one.future.done()]
             if staying:
-                await self._carry(staying)
+                await self._begin(staying)
         self._pump = None
+
+    async def _begin(self, batch: list[Waiting[Item, Outcome]]) -> None:
+        """Write a batch; go on without it when it takes long, unless too many do."""
+        task = asyncio.create_task(self._carry(batch))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        await asyncio.wait([task], timeout=PATIENCE)
+        if len(self._running) >= ABREAST:
+            await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
 
     async def _carry(self, batch: list[Waiting[Item, Outcome]]) -> None:
         try:
             outcomes = await self._write([one.item for one in batch])
-        except (DatabaseAway, Overloaded) as error:
-            fail(batch, error)
         except Exception as error:
-            await self._part(batch, error)
+            away = isinstance(error, DatabaseAway | Overloaded) and not isinstance(error, Locked)
+            if away or len(batch) == 1:
+                fail(batch, error)
+            else:
+                await self._part(batch, error)
         else:
             for one, outcome in zip(batch, outcomes, strict=True):
                 settle(one, outcome)
 
     async def _part(self, batch: list[Waiting[Item, Outcome]], error: Exception) -> None:
-        """A batch was rolled back: write its items one by one, so that only the bad ones fail."""
-        if len(batch) == 1:
-            fail(batch, error)
-            return
-        logger.warning("a batch of %d was rolled back and is written one by one", len(batch), exc_info=error)
-        for one in batch:
-            await self._carry([one])
+        """A batch was rolled back: write each item by itself, so that only the bad ones fail, and only the locked ones wait."""
+        logger.warning("a batch of %d was rolled back; each is written by itself", len(batch), exc_info=error)
+        await asyncio.gather(*[self._carry([one]) for one in batch])
 
     async def close(self) -> None:
         """Write what waits."""
         if self._pump is not None:
             await self._pump
+        if self._running:
+            await asyncio.wait(self._running)
 
 
 def settle(one: Waiting[Any, Any], outcome: object) -> None:
