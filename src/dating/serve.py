@@ -33,7 +33,7 @@ BACKLOG = 2048
 KEEP_ALIVE_SECONDS = 20
 FINISH_SECONDS = 6
 DRAIN_GRACE_SECONDS = 2
-CLOSE_SECONDS = 2  # with the drain of 10 s: gone after 20
+CLOSE_SECONDS = 1  # with the drain of 10 s: gone after 19
 GARBAGE_THRESHOLDS = (10_000, 20, 100)
 
 
