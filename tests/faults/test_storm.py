@@ -105,9 +105,11 @@ async def read_text(reader: asyncio.StreamReader) -> bytes:
 
 async def all_up(comers: list[Comer]) -> None:
     """Wait until every socket has been resumed."""
-    async with asyncio.timeout(PATIENCE):
-        while not all(comer.up for comer in comers):
-            await asyncio.sleep(0.02)
+    end = asyncio.get_running_loop().time() + PATIENCE
+    while missing := [comer for comer in comers if not comer.up]:
+        await asyncio.sleep(0.02)
+        if asyncio.get_running_loop().time() > end:
+            raise AssertionError(f"{len(missing)} of {SOCKETS} sockets are not back; answers so far: {missing[0].tally}")
 
 
 def measure_mib(world: World) -> float:
@@ -134,6 +136,7 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
     return World(request.param, tmp_path, None if request.param == "sqlite" else request.getfixturevalue("postgres"))
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("world", ["sqlite", "cluster"], indirect=True)
 async def test_a_reconnect_storm_of_a_thousand_sockets(world: World) -> None:
     """After `kill -9` of the server, and after all lose their connections to a living one, all are back, whole, by new tokens."""
@@ -158,7 +161,8 @@ async def test_a_reconnect_storm_of_a_thousand_sockets(world: World) -> None:
                 comer.drop()
             said += [(await say(one, chat_id))["id"] for one, chat_id in chats]
             await all_up(comers)
-            assert tally == {"token 200": SOCKETS, "socket 101": SOCKETS}
+            assert set(tally) <= {"token 200", "token 503", "socket 101"}, tally  # 503: a slow machine asks some to come again
+            assert tally["token 200"] == tally["socket 101"] >= SOCKETS
             assert measure_mib(world) < memory + SPARE_MIB
             heard = await listen_for(comers, said)
     finally:
