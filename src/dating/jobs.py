@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from dating import idempotency
 from dating.accounts import service as accounts
+from dating.chat import expiry, invites
 from dating.clock import DAY
 from dating.database import Database
 from dating.errors import Refusal
@@ -42,6 +43,7 @@ class Jobs:
             asyncio.create_task(self._repeat(ROUND, self.sweep)),
             asyncio.create_task(self._repeat(MINUTE, self.note_activity)),
             asyncio.create_task(self._repeat(MINUTE, self.make_picks)),
+            asyncio.create_task(self._repeat(MINUTE, self.expire)),
         ]
 
     async def close(self) -> None:
@@ -68,6 +70,11 @@ class Jobs:
         """The picks of a new day, once."""
         await picks.make_picks(self._db, self._settings)
 
+    async def expire(self) -> None:
+        """Remove the messages whose time is over."""
+        while await self._db.write(expiry.expire):
+            pass
+
     async def sweep(self) -> None:
         """Drop everything whose time is over."""
         now = self._db.clock()
@@ -77,6 +84,7 @@ class Jobs:
         await self._db.write(accounts.sweep)
         await self._db.write(standing_queries.forget_lessons)
         await self._db.write(picks.forget)
+        await self._db.write(invites.sweep)
 
     async def _trim_inboxes(self, before: int) -> None:
         last = await self._db.read(inbox.last_person)

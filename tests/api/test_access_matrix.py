@@ -30,6 +30,7 @@ class World:
         self.people = {"owner": self.owner, "party": self.party, "stranger": self.stranger, "blocked": self.blocked}
         self.chat_id = await self.owner.match(self.party)
         self.message_id = (await self.owner.say(self.chat_id, "Привет!"))["id"]
+        self.poll_id = (await self.owner.say(self.chat_id, "Куда?", poll={"options": ["Горы", "Море"]}))["id"]
         self.reply_id = (await self.party.say(self.chat_id, "И тебе 👋"))["id"]
         made = await self.owner.post("/api/chats", json={"kind": "group", "name": "Походы", "member_ids": [self.party.id]})
         self.group_id = made.json()["id"]
@@ -46,7 +47,7 @@ class World:
             "user_id": self.owner.id,
             "username": self.owner.username,
             "chat_id": self.group_id if operation in OF_GROUPS else self.chat_id,
-            "message_id": self.message_id,
+            "message_id": self.poll_id if operation.endswith("/vote") else self.message_id,
             "invite_id": self.invite_id,
             "session_id": self.session_id,
         }
@@ -155,6 +156,7 @@ MATRIX = {
     "POST /api/messages/{message_id}/edit": Row(OWNERS_MESSAGE, lambda world: {"content": "Привет всем!"}),
     "POST /api/messages/{message_id}/delete": Row(OWNERS_MESSAGE, lambda world: {"for_all": True}),
     "POST /api/messages/{message_id}/pin": SWITCH,
+    "POST /api/messages/{message_id}/vote": Row(MEMBERS, lambda world: {"choices": [0]}),
     "GET /api/messages/{message_id}/versions": Row(MEMBERS),
     "GET /api/chats/{chat_id}/pins": Row(MEMBERS),
     "POST /api/chats/{chat_id}/mute": SWITCH,

@@ -23,6 +23,7 @@ KINDS = {
     "message_versions": "edits WHERE message_id IN (SELECT id FROM messages WHERE sender_id = :me)",
     "reactions": "reactions WHERE user_id = :me",
     "dismissals": "dismissals WHERE user_id = :me",
+    "votes": "votes WHERE user_id = :me",
     "pins": "pins WHERE user_id = :me",
     "invites": "invites WHERE creator_id = :me",
     "blocks": "blocks WHERE blocker_id = :me",
@@ -35,6 +36,7 @@ SEEN = {"matches", "chats", "messages", "messages_in_closed_chats"}
 """Kinds that hold what I may see at this moment."""
 
 ELSEWHERE = {
+    "polls": "with the messages that ask",
     "pairs": "in the view `swipes`",
     "chats": "as far as they are open",
     "messages": "as far as their chats are open, and all of mine",
@@ -99,6 +101,8 @@ async def test_every_row_and_text_of_mine_is_there(settings: Settings) -> None:
         await anna.post(f"/api/users/{people[2].id}/block")
         mine_there = (await anna.say(open_id, "моё, ещё не исправлено"))["id"]
         await anna.post(f"/api/messages/{mine_there}/edit", json={"content": "моё исправленное"})
+        poll = await anna.say(open_id, "мой вопрос?", poll={"options": ["мой ответ", "иной"]})
+        await anna.post(f"/api/messages/{poll['id']}/vote", json={"choices": [0]})
         await anna.post(f"/api/messages/{mine_there}/pin", json={"on": True})
         await anna.post(f"/api/messages/{replies[0]['id']}/react", json={"emoji": "🗝️"})
         await anna.post(f"/api/messages/{replies[1]['id']}/delete", json={"for_all": False})

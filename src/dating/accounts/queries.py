@@ -31,6 +31,9 @@ WHERE id = :user_id AND deleted_at IS NULL
 
 CORRESPONDENTS = """
 SELECT CASE WHEN low_id = :user_id THEN high_id ELSE low_id END FROM chats WHERE low_id = :user_id OR high_id = :user_id
+UNION
+SELECT other.user_id FROM members AS mine JOIN members AS other ON other.chat_id = mine.chat_id
+WHERE mine.user_id = :user_id AND other.user_id <> :user_id
 """
 
 ROLE = """

@@ -32,5 +32,6 @@ async def export(tx: Transaction, user_id: int) -> dict[str, Sequence[msgspec.St
         "reactions": await queries.reactions(tx, user_id),
         "dismissals": await queries.dismissals(tx, user_id),
         "pins": await queries.pins(tx, user_id),
+        "votes": await queries.votes(tx, user_id),
         "invites": await queries.invites(tx, user_id),
     }

@@ -63,6 +63,13 @@ class OwnPin(msgspec.Struct, frozen=True):
     pinned_at: int
 
 
+class OwnVote(msgspec.Struct, frozen=True):
+    """My vote in a poll: the place of an option."""
+
+    message_id: int
+    choice: int
+
+
 class OwnInvite(msgspec.Struct, frozen=True):
     """A link that I have made; moments in microseconds."""
 

@@ -7,6 +7,7 @@ from dating.chat.archive_models import (
     OwnPin,
     OwnReaction,
     OwnVersion,
+    OwnVote,
     ReadMark,
     Seat,
 )
@@ -63,6 +64,7 @@ WHERE m.sender_id = :me ORDER BY e.message_id, e.written_at
 EXPORT_REACTIONS = "SELECT message_id, emoji, created_at FROM reactions WHERE user_id = :me ORDER BY message_id"
 EXPORT_DISMISSALS = "SELECT message_id FROM dismissals WHERE user_id = :me ORDER BY message_id"
 EXPORT_PINS = "SELECT message_id, pinned_at FROM pins WHERE user_id = :me ORDER BY message_id"
+EXPORT_VOTES = "SELECT message_id, choice FROM votes WHERE user_id = :me ORDER BY message_id, choice"
 EXPORT_INVITES = "SELECT id, uses, max_uses, created_at, expires_at FROM invites WHERE creator_id = :me ORDER BY id"
 
 
@@ -86,6 +88,11 @@ async def pins(tx: Transaction, me: int) -> list[OwnPin]:
     return await tx.all(OwnPin, EXPORT_PINS, me=me)
 
 
+async def votes(tx: Transaction, me: int) -> list[OwnVote]:
+    """How I voted."""
+    return await tx.all(OwnVote, EXPORT_VOTES, me=me)
+
+
 async def invites(tx: Transaction, me: int) -> list[OwnInvite]:
     """The links into groups that I have made."""
     return await tx.all(OwnInvite, EXPORT_INVITES, me=me)
@@ -103,7 +110,7 @@ ERASE = [
     "UPDATE chats SET closed_at = :now WHERE low_id = :me OR high_id = :me",
     *[
         f"DELETE FROM {table} WHERE message_id IN (SELECT id FROM messages WHERE chat_id IN ({PAIRS}) OR sender_id = :me)"
-        for table in ("edits", "reactions", "pins")
+        for table in ("votes", "polls", "edits", "reactions", "pins")
     ],
     f"DELETE FROM dismissals WHERE message_id IN (SELECT id FROM messages WHERE chat_id IN ({PAIRS}))",
     *[
@@ -112,7 +119,7 @@ ERASE = [
     ],
     """UPDATE messages SET content = '', links = '[]', form = NULL, forwarded = FALSE, client_id = NULL, edited_at = NULL,
         deleted_at = COALESCE(deleted_at, :now) WHERE sender_id = :me""",
-    *[f"DELETE FROM {table} WHERE user_id = :me" for table in ("reactions", "pins", "dismissals", "reads", "members")],
+    *[f"DELETE FROM {table} WHERE user_id = :me" for table in ("votes", "reactions", "pins", "dismissals", "reads", "members")],
     "DELETE FROM invites WHERE creator_id = :me",
 ]
 

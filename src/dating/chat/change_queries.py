@@ -38,7 +38,7 @@ WHERE id = :message_id
 DISMISS = """
 INSERT INTO dismissals (user_id, message_id) VALUES (:me, :message_id) ON CONFLICT (user_id, message_id) DO NOTHING
 """
-STRIP = [f"DELETE FROM {table} WHERE message_id = :message_id" for table in ("edits", "reactions", "pins")]
+STRIP = [f"DELETE FROM {table} WHERE message_id = :message_id" for table in ("votes", "polls", "edits", "reactions", "pins")]
 
 
 async def empty(tx: Transaction, message_id: int) -> None:

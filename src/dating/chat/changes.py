@@ -121,15 +121,15 @@ async def dismiss(tx: Transaction, me: int, room: Room, target: Target) -> None:
 
 async def empty(tx: Transaction, target: Target) -> None:
     """Take everything off a message, in the inboxes as well."""
+    await silence(tx, target)
+    await queries.empty(tx, target.id)
+
+
+async def silence(tx: Transaction, target: Target) -> None:
+    """Take what a message said, before its edits as well, out of all inboxes; the numbers and their order stay."""
     moments = [target.created_at, *await queries.list_moments(tx, target.id)]
     if target.edited_at is not None:
         moments.append(target.edited_at)
-    await queries.empty(tx, target.id)
-    await silence(tx, target, moments)
-
-
-async def silence(tx: Transaction, target: Target, moments: list[int]) -> None:
-    """Take what a message said at these moments out of all inboxes; the numbers and their order stay."""
     at = rfc3339(target.created_at)
     said = events.Message(target.id, target.chat_id, target.sender_id, "", at, target.kind, target.client_id, target.reply_to_id)
     await inbox.retell(tx, moments, f'{{"type":"message","id":{target.id},', said)

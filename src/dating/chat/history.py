@@ -7,7 +7,7 @@ import msgspec
 from dating.chat import access
 from dating.chat import history_queries as queries
 from dating.chat.access import BEYOND, MessageNotFound
-from dating.chat.models import Message, MessageRow, Reaction, Version
+from dating.chat.models import Message, MessageRow, Option, Poll, Reaction, Version
 from dating.clock import rfc3339
 from dating.database import Transaction
 
@@ -57,10 +57,24 @@ async def complete(tx: Transaction, me: int, rows: Sequence[MessageRow]) -> list
     reactions: dict[int, dict[str, list[int]]] = {}
     for reaction in await queries.list_reactions(tx, me, [row.id for row in rows]) if rows else []:
         reactions.setdefault(reaction.message_id, {}).setdefault(reaction.emoji, []).append(reaction.user_id)
-    return [show(row, reactions.get(row.id, {})) for row in rows]
+    polls = await read_polls(tx, me, [row.id for row in rows if row.kind == "poll"])
+    return [show(row, reactions.get(row.id, {}), polls.get(row.id)) for row in rows]
 
 
-def show(row: MessageRow, reactions: dict[str, list[int]]) -> Message:
+async def read_polls(tx: Transaction, me: int, ids: list[int]) -> dict[int, Poll]:
+    """What these messages ask, and who chose what."""
+    if not ids:
+        return {}
+    polls = {
+        row.message_id: Poll([Option(text, []) for text in msgspec.json.decode(row.options, type=list[str])], row.multiple)
+        for row in await queries.list_polls(tx, ids)
+    }
+    for vote in await queries.list_votes(tx, me, ids):
+        polls[vote.message_id].options[vote.choice].user_ids.append(vote.user_id)
+    return polls
+
+
+def show(row: MessageRow, reactions: dict[str, list[int]], poll: Poll | None = None) -> Message:
     """A message as it goes out."""
     return Message(
         id=row.id,
@@ -79,4 +93,5 @@ def show(row: MessageRow, reactions: dict[str, list[int]]) -> Message:
         expires_at=None if row.expires_at is None else rfc3339(row.expires_at),
         links=msgspec.json.decode(row.links, type=list[str]),
         reactions=[Reaction(emoji, user_ids) for emoji, user_ids in reactions.items()],
+        poll=poll,
     )

@@ -3,7 +3,7 @@
 import json
 
 from dating.chat.conditions import IS_READ, SEEN
-from dating.chat.models import MessageRow, ReactionRow, VersionRow
+from dating.chat.models import MessageRow, PollRow, ReactionRow, VersionRow, VoteRow
 from dating.database import Transaction
 
 # Messages `m` as I see them; `mine` is my seat. Whoever adds a condition has asked whether the chat is open to me.
@@ -29,6 +29,16 @@ SELECT r.message_id, r.user_id, r.emoji FROM reactions AS r
 WHERE r.message_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
   AND NOT EXISTS (SELECT 1 FROM hidden AS h WHERE h.viewer_id = :me AND h.other_id = r.user_id)
 ORDER BY r.message_id, r.created_at, r.user_id
+"""
+POLLS = """
+SELECT message_id, options, multiple FROM polls
+WHERE message_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
+"""
+VOTES = """
+SELECT v.message_id, v.user_id, v.choice FROM votes AS v
+WHERE v.message_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
+  AND NOT EXISTS (SELECT 1 FROM hidden AS h WHERE h.viewer_id = :me AND h.other_id = v.user_id)
+ORDER BY v.message_id, v.user_id, v.choice
 """
 VERSIONS = "SELECT content, written_at FROM edits WHERE message_id = :message_id ORDER BY written_at"
 
@@ -59,6 +69,16 @@ async def list_pinned(tx: Transaction, me: int, chat_id: int) -> list[MessageRow
 async def list_reactions(tx: Transaction, me: int, ids: list[int]) -> list[ReactionRow]:
     """The reactions to these messages by people who are not hidden from me, the first given first."""
     return await tx.all(ReactionRow, REACTIONS, me=me, ids=json.dumps(ids))
+
+
+async def list_polls(tx: Transaction, ids: list[int]) -> list[PollRow]:
+    """What these messages ask."""
+    return await tx.all(PollRow, POLLS, ids=json.dumps(ids))
+
+
+async def list_votes(tx: Transaction, me: int, ids: list[int]) -> list[VoteRow]:
+    """The votes in these polls of people who are not hidden from me."""
+    return await tx.all(VoteRow, VOTES, me=me, ids=json.dumps(ids))
 
 
 async def list_versions(tx: Transaction, message_id: int) -> list[VersionRow]:

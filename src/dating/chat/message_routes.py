@@ -4,8 +4,8 @@ from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
-from dating.chat import changes, history
-from dating.chat.models import Deletion, Done, Edit, Emoji, Message, Switch, Version
+from dating.chat import changes, history, polls
+from dating.chat.models import Choices, Deletion, Done, Edit, Emoji, Message, Switch, Version
 from dating.database import Database
 from dating.idempotency import Commit
 from dating.tokens import Identity
@@ -31,6 +31,26 @@ async def react(
 ) -> Message:
     """The message with its reactions."""
     await commit(changes.react, me.user_id, message_id, data.emoji)
+    return await db.read(history.show_message, me.user_id, message_id)
+
+
+@post(
+    "/api/messages/{message_id:int}/vote",
+    status_code=200,
+    summary="Vote in a poll",
+    description="In place of my earlier vote; nothing chosen takes it back. All see who chose what. The chat hears `vote`.",
+    tags=TAGS,
+    opt=LIMIT,
+)
+async def vote(
+    message_id: FromPath[int],
+    data: JSONBody[Choices],
+    me: NamedDependency[Identity],
+    commit: NamedDependency[Commit],
+    db: NamedDependency[Database],
+) -> Message:
+    """The message with its votes."""
+    await commit(polls.vote, me.user_id, message_id, data.choices)
     return await db.read(history.show_message, me.user_id, message_id)
 
 
@@ -109,4 +129,4 @@ async def list_pinned(chat_id: FromPath[int], me: NamedDependency[Identity], db:
     return await db.read(history.list_pinned, me.user_id, chat_id)
 
 
-handlers = [react, edit, list_versions, delete, pin, list_pinned]
+handlers = [react, vote, edit, list_versions, delete, pin, list_pinned]

@@ -12,7 +12,18 @@ Moment = Annotated[str, Meta(description="RFC 3339 in UTC", examples=["2026-11-2
 Content = Annotated[str, Meta(max_length=4000, description="the text; blanks inside and around it stay", examples=["Привет! 👋"])]
 ClientId = Annotated[str, Meta(min_length=1, max_length=100, description="my name for this message", examples=["phone-1-42"])]
 
+LONGEST_LIFE = 365 * 86_400
+
 # --- in ---------------------------------------------------------------------------------------------------------------------
+
+
+class NewPoll(msgspec.Struct, frozen=True):
+    """What a message asks: its `content` is the question, these are the answers. Everybody sees who chose what."""
+
+    options: Annotated[
+        list[Annotated[str, Meta(min_length=1, max_length=100)]], Meta(min_length=2, max_length=12, examples=[["Горы", "Море"]])
+    ]
+    multiple: Annotated[bool, Meta(description="whether several may be chosen", examples=[False])] = False
 
 
 class Draft(msgspec.Struct, frozen=True):
@@ -28,7 +39,13 @@ class Draft(msgspec.Struct, frozen=True):
     ) = None
     reply_to_id: Annotated[Id, Meta(description="a message of the same chat", examples=[1000])] | None = None
     client_id: ClientId | None = None
-    expires_in: Annotated[int, Meta(ge=1, lt=2**31, description="disappearing messages are not available yet")] | None = None
+    expires_in: (
+        Annotated[int, Meta(ge=1, le=LONGEST_LIFE, description="seconds after which it is gone", examples=[3600])] | None
+    ) = None
+    forward_of_id: (
+        Annotated[Id, Meta(description="a message of any chat of mine, whose content is sent", examples=[1001])] | None
+    ) = None
+    poll: NewPoll | None = None
 
 
 class ChatToRead(msgspec.Struct, frozen=True):
@@ -57,6 +74,12 @@ class Emoji(msgspec.Struct, frozen=True):
     """One emoji of mine for a message; the same again takes it back."""
 
     emoji: Annotated[str, Meta(min_length=1, max_length=40, description="exactly one emoji, of any kind", examples=["❤️"])]
+
+
+class Choices(msgspec.Struct, frozen=True):
+    """My vote: the places of options, from 0. It takes the place of an earlier one; none takes that back."""
+
+    choices: Annotated[list[Annotated[int, Meta(ge=0, le=11)]], Meta(max_length=12, examples=[[0]])]
 
 
 class Edit(msgspec.Struct, frozen=True):
@@ -119,6 +142,20 @@ class Reaction(msgspec.Struct, frozen=True):
     user_ids: Annotated[list[int], Meta(examples=[[7]])]
 
 
+class Option(msgspec.Struct, frozen=True):
+    """One answer of a poll, and who chose it."""
+
+    text: Annotated[str, Meta(examples=["Горы"])]
+    user_ids: Annotated[list[int], Meta(examples=[[7]])]
+
+
+class Poll(msgspec.Struct, frozen=True):
+    """What a message asks."""
+
+    options: list[Option]
+    multiple: bool
+
+
 class Version(msgspec.Struct, frozen=True):
     """What a message said from a moment on."""
 
@@ -148,6 +185,7 @@ class Message(msgspec.Struct, frozen=True):
     expires_at: Annotated[str | None, Meta(description="RFC 3339 in UTC", examples=[None])] = None
     links: Annotated[list[str], Meta(description="addresses in the text; nobody has looked at them", examples=[[]])] = []
     reactions: list[Reaction] = []
+    poll: Poll | None = None
 
 
 class Member(msgspec.Struct, frozen=True):
@@ -272,6 +310,30 @@ class ReactionRow(msgspec.Struct, frozen=True):
     emoji: str
 
 
+class PollRow(msgspec.Struct, frozen=True):
+    """What a message asks; `options` is JSON."""
+
+    message_id: int
+    options: str
+    multiple: bool
+
+
+class VoteRow(msgspec.Struct, frozen=True):
+    """One person's choice in one poll."""
+
+    message_id: int
+    user_id: int
+    choice: int
+
+
+class Source(msgspec.Struct, frozen=True):
+    """A message that is to be forwarded."""
+
+    chat_id: int
+    content: str
+    forwardable: bool
+
+
 class VersionRow(msgspec.Struct, frozen=True):
     """What a message said before; `written_at` in microseconds."""
 
@@ -348,7 +410,43 @@ class Post(msgspec.Struct):
     content: str
     reply_to_id: int | None
     client_id: str | None
+    links: list[str] = []
+    expires_in: int | None = None
+    forwarded: bool = False
+    poll: NewPoll | None = None
     n: int = 0
+
+    @property
+    def kind(self) -> str:
+        """What kind of message it is to be."""
+        return "text" if self.poll is None else "poll"
+
+    def is_repeat_of(self, chat_id: int | None, content: str | None, reply_to_id: int | None) -> bool:
+        """Whether it says again what was said under its client id; of what was deleted since, the content is not known."""
+        return (chat_id, reply_to_id) == (self.chat_id, self.reply_to_id) and content in (None, self.content)
+
+
+class Addition(msgspec.Struct):
+    """A message about to be written; `expires_at` in microseconds, `forwarded` is 0 or 1."""
+
+    n: int
+    chat_id: int
+    me: int
+    content: str
+    reply_to_id: int | None
+    client_id: str | None
+    form: str | None
+    forwarded: int
+    links: list[str]
+    expires_at: int | None
+
+
+class Unseen(msgspec.Struct, frozen=True):
+    """A message that a member is not to see, its sender being hidden from them."""
+
+    chat_id: int
+    user_id: int
+    message_id: int
 
 
 class Place(msgspec.Struct):
@@ -363,7 +461,7 @@ class Verdict(msgspec.Struct, frozen=True):
     """A post into a chat that is open to the sender.
 
     `other_id`: the other member of a pair. `has_original`: it answers nothing, or a message of the same chat. `first_…`: the
-    message that the sender has sent before under the same client id.
+    message that the sender has sent before under the same client id, as it was then; without content if it was deleted since.
     """
 
     n: int

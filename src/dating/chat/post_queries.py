@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from dating.chat.models import Place, Post, Verdict
+from dating.chat.conditions import OPEN, SEEN
+from dating.chat.models import Addition, NewPoll, Place, Post, Source, Unseen, Verdict
+from dating.clock import SECOND
 from dating.database import Transaction
 
 # Posts `d`, each by its place in the batch.
@@ -31,7 +33,10 @@ WITH {POSTS}
 SELECT d.n, c.low_id + c.high_id - d.me AS other_id,
        d.reply_to_id IS NULL OR EXISTS (SELECT 1 FROM messages AS o WHERE o.id = d.reply_to_id AND o.chat_id = d.chat_id)
            AS has_original,
-       f.id AS first_id, f.chat_id AS first_chat_id, f.content AS first_content, f.reply_to_id AS first_reply_to_id,
+       f.id AS first_id, f.chat_id AS first_chat_id, CASE WHEN f.deleted_at IS NULL THEN COALESCE(
+           (SELECT e.content FROM edits AS e WHERE e.message_id = f.id ORDER BY e.written_at LIMIT 1), f.content)
+       END AS first_content,
+       f.reply_to_id AS first_reply_to_id,
        f.created_at AS first_at
 FROM d
 JOIN chats AS c ON c.id = d.chat_id
@@ -49,10 +54,14 @@ FROM d WHERE TRUE GROUP BY d.chat_id ORDER BY d.chat_id
 ON CONFLICT (id) DO UPDATE SET message_count = chats.message_count + excluded.message_count, last_at = excluded.last_at
 WHERE chats.closed_at IS NULL
 """
-ADD_MESSAGES = f"""
-INSERT INTO messages (chat_id, sender_id, kind, content, reply_to_id, client_id, created_at)
-WITH {POSTS}
-SELECT d.chat_id, d.me, 'text', d.content, d.reply_to_id, d.client_id, CAST(:now AS BIGINT) FROM d WHERE TRUE ORDER BY d.n
+ADD_MESSAGES = """
+INSERT INTO messages
+    (chat_id, sender_id, kind, form, content, reply_to_id, client_id, forwarded, links, expires_at, created_at)
+WITH given AS MATERIALIZED (SELECT CAST(value AS json_text) AS v FROM json_each(CAST(:posts AS TEXT)))
+SELECT CAST(v ->> 'chat_id' AS BIGINT), CAST(v ->> 'me' AS BIGINT), 'text', v ->> 'form', v ->> 'content',
+       CAST(v ->> 'reply_to_id' AS BIGINT), v ->> 'client_id', CAST(v ->> 'forwarded' AS BIGINT) = 1, v ->> 'links',
+       CAST(v ->> 'expires_at' AS BIGINT), CAST(:now AS BIGINT)
+FROM given WHERE TRUE ORDER BY CAST(v ->> 'n' AS BIGINT)
 ON CONFLICT (sender_id, client_id) WHERE client_id IS NOT NULL DO NOTHING
 RETURNING id
 """
@@ -64,6 +73,41 @@ FROM (
     JOIN chats AS c ON c.id = d.chat_id JOIN members AS s ON s.chat_id = d.chat_id AND s.user_id = d.me
     WHERE {OPEN_TO_SENDER}) AS own
 WHERE members.chat_id = own.chat_id AND members.user_id = own.me
+"""
+
+
+ADD_POLL = "INSERT INTO polls (message_id, options, multiple) VALUES (:message_id, :options, :multiple)"
+UNSEEN = """
+SELECT DISTINCT m.chat_id, r.user_id, m.id AS message_id
+FROM messages AS m
+JOIN hidden AS h ON h.viewer_id = m.sender_id
+JOIN members AS r ON r.chat_id = m.chat_id AND r.user_id = h.other_id AND r.left_at IS NULL
+WHERE m.id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
+"""
+UNSEEN_ROWS = """
+given AS MATERIALIZED (SELECT CAST(value AS json_text) AS v FROM json_each(CAST(:unseen AS TEXT))),
+d AS MATERIALIZED (
+    SELECT CAST(v ->> 'chat_id' AS BIGINT) AS chat_id, CAST(v ->> 'user_id' AS BIGINT) AS user_id,
+           CAST(v ->> 'message_id' AS BIGINT) AS message_id
+    FROM given)
+"""
+READ_UNSEEN = f"""
+INSERT INTO reads (chat_id, user_id, message_id)
+WITH {UNSEEN_ROWS}
+SELECT d.chat_id, d.user_id, d.message_id FROM d
+"""
+COUNT_UNSEEN = f"""
+UPDATE members SET read_count = read_count + one.messages
+FROM (WITH {UNSEEN_ROWS} SELECT d.chat_id, d.user_id, COUNT(*) AS messages FROM d GROUP BY d.chat_id, d.user_id) AS one
+WHERE members.chat_id = one.chat_id AND members.user_id = one.user_id
+"""
+SOURCE = f"""
+SELECT m.chat_id, m.content,
+       m.deleted_at IS NULL AND m.kind = 'text' AND m.form IS NULL AND m.expires_at IS NULL AS forwardable
+FROM messages AS m
+JOIN chats AS c ON c.id = m.chat_id
+JOIN members AS mine ON mine.chat_id = m.chat_id AND mine.user_id = :me AND mine.left_at IS NULL
+WHERE m.id = :message_id AND {OPEN} AND {SEEN}
 """
 
 
@@ -93,7 +137,36 @@ async def count_messages(tx: Transaction, posts: Sequence[Post]) -> bool:
 
 async def add_messages(tx: Transaction, posts: Sequence[Post]) -> list[int]:
     """The new messages' ids, in the order of the posts; fewer when a client id was used meanwhile."""
-    return sorted(await tx.all(int, ADD_MESSAGES, posts=encode(posts), now=tx.now))
+    additions = [
+        Addition(
+            one.n, one.chat_id, one.me, one.content, one.reply_to_id, one.client_id, None if one.poll is None else "poll",
+            int(one.forwarded), one.links, None if one.expires_in is None else tx.now + one.expires_in * SECOND,
+        )
+        for one in posts
+    ]  # fmt: skip
+    return sorted(await tx.all(int, ADD_MESSAGES, posts=encode(additions), now=tx.now))
+
+
+async def add_polls(tx: Transaction, polls: Sequence[tuple[int, NewPoll]]) -> None:
+    """What these messages ask."""
+    rows = [
+        {"message_id": message_id, "options": msgspec.json.encode(poll.options).decode(), "multiple": poll.multiple}
+        for message_id, poll in polls
+    ]
+    await tx.many(ADD_POLL, rows)
+
+
+async def pass_over(tx: Transaction, ids: Sequence[int]) -> None:
+    """Count these new messages of groups as read by the members from whom their senders are hidden: they do not see them."""
+    unseen = await tx.all(Unseen, UNSEEN, ids=msgspec.json.encode(ids).decode())
+    if unseen:
+        await tx.run(READ_UNSEEN, unseen=encode(unseen))
+        await tx.run(COUNT_UNSEEN, unseen=encode(unseen))
+
+
+async def find_source(tx: Transaction, me: int, message_id: int) -> Source | None:
+    """A message of a chat of mine that I may see, to be forwarded."""
+    return await tx.one(Source, SOURCE, me=me, message_id=message_id, now=tx.now)
 
 
 async def count_own(tx: Transaction, posts: Sequence[Post]) -> bool:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from dating.chat import post_queries as queries
 from dating.chat.access import ChatNotFound, MessageNotFound
-from dating.chat.models import Draft, Message, Post, Verdict
-from dating.clock import rfc3339
+from dating.chat.links import find_links
+from dating.chat.models import Draft, Message, Option, Poll, Post, Verdict
+from dating.clock import SECOND, rfc3339
 from dating.database import Database, Overtaken, Transaction
 from dating.errors import Conflict, Malformed, Refusal
 from dating.realtime import events
@@ -32,11 +33,18 @@ class MediaNotAvailable(Malformed):
     detail = "Media cannot be sent yet; leave media_ids empty."
 
 
-class NotAvailable(Malformed):
-    """400: this part of the API is not there yet."""
+class InvalidPoll(Malformed):
+    """400: an option is blank, or comes twice."""
 
-    code = "not_available"
-    detail = "This is not available yet."
+    code = "invalid_poll"
+    detail = "The options of a poll are different texts."
+
+
+class NotForwardable(Malformed):
+    """400: what was deleted or disappears, polls and notes of the system are not forwarded."""
+
+    code = "not_forwardable"
+    detail = "This message cannot be forwarded."
 
 
 class ClientIdReused(Conflict):
@@ -49,21 +57,45 @@ class ClientIdReused(Conflict):
 async def send(db: Database, me: int, draft: Draft, key: str | None) -> Answer:
     """Send a message, once for each client id (`key` stands in where the draft has none); the message, and whether it is new.
 
-    Raises EmptyMessage, MediaNotAvailable, NotAvailable, ChatNotFound, MessageNotFound (reply_to_id) or ClientIdReused.
+    Raises EmptyMessage, MediaNotAvailable, InvalidPoll, NotForwardable, ChatNotFound, MessageNotFound (reply_to_id,
+    forward_of_id) or ClientIdReused.
     """
-    content = judge(draft)
-    return await db.write_together(post, Post(me, draft.chat_id, content, draft.reply_to_id, draft.client_id or key))
+    forwarded = draft.forward_of_id is not None
+    content = await db.read(read_source, me, draft) if forwarded else judge(draft)
+    one = Post(me, draft.chat_id, content, draft.reply_to_id, draft.client_id or key)
+    one.links, one.expires_in, one.forwarded, one.poll = find_links(content), draft.expires_in, forwarded, draft.poll
+    return await db.write_together(post, one)
 
 
 def judge(draft: Draft) -> str:
     """The text that is to be sent. Raises what `send` says of drafts."""
     if draft.media_ids:
         raise MediaNotAvailable
-    if draft.expires_in is not None:
-        raise NotAvailable("Disappearing messages are not available yet; leave expires_in out.")
     if draft.content is None or not draft.content.strip():
         raise EmptyMessage
+    if draft.poll is not None:
+        options = [option.strip() for option in draft.poll.options]
+        if not all(options) or len(set(options)) < len(options):
+            raise InvalidPoll
     return draft.content
+
+
+async def read_source(tx: Transaction, me: int, draft: Draft) -> str:
+    """The text that is to be forwarded. Whose it was and where is not passed on.
+
+    Raises MessageNotFound, NotForwardable, or MediaNotAvailable.
+    """
+    if draft.media_ids:
+        raise MediaNotAvailable
+    if draft.content is not None or draft.poll is not None:
+        raise NotForwardable("What is forwarded takes nothing along; leave content and poll out.")
+    assert draft.forward_of_id is not None
+    source = await queries.find_source(tx, me, draft.forward_of_id)
+    if source is None:
+        raise MessageNotFound
+    if not source.forwardable:
+        raise NotForwardable
+    return source.content
 
 
 async def post(tx: Transaction, posts: list[Post]) -> list[Answer | Refusal]:
@@ -88,10 +120,10 @@ def answer_old(one: Post, verdict: Verdict | None) -> Answer | Refusal | None:
         return MessageNotFound()
     if verdict.first_id is None:
         return None
-    if (verdict.first_chat_id, verdict.first_content, verdict.first_reply_to_id) != (one.chat_id, one.content, one.reply_to_id):
+    if not one.is_repeat_of(verdict.first_chat_id, verdict.first_content, verdict.first_reply_to_id):
         return ClientIdReused()
     assert verdict.first_at is not None
-    return show(one, verdict.first_id, verdict.other_id, rfc3339(verdict.first_at)), False
+    return show(one, verdict.first_id, verdict.other_id, verdict.first_at), False
 
 
 def part(posts: Sequence[Post]) -> tuple[list[Post], list[tuple[Post, Post]]]:
@@ -110,7 +142,7 @@ def part(posts: Sequence[Post]) -> tuple[list[Post], list[tuple[Post, Post]]]:
 
 def answer_twin(one: Post, first: Post, message: Message) -> Answer | Refusal:
     """What a repeat in the same batch is answered."""
-    if (one.chat_id, one.content, one.reply_to_id) != (first.chat_id, first.content, first.reply_to_id):
+    if not one.is_repeat_of(first.chat_id, first.content, first.reply_to_id):
         return ClientIdReused()
     return message, False
 
@@ -126,22 +158,39 @@ async def write(tx: Transaction, posts: Sequence[Post], verdicts: dict[int, Verd
     ids = await queries.add_messages(tx, posts)
     if len(ids) != len(posts):
         raise Overtaken
-    at = rfc3339(tx.now)
-    messages = {one.n: show(one, id_, verdicts[one.n].other_id, at) for one, id_ in zip(posts, ids, strict=True)}
+    messages = {one.n: show(one, id_, verdicts[one.n].other_id, tx.now) for one, id_ in zip(posts, ids, strict=True)}
+    polls = [(id_, one.poll) for one, id_ in zip(posts, ids, strict=True) if one.poll is not None]
+    if polls:
+        await queries.add_polls(tx, polls)
     await tell_members(tx, [(message.chat_id, describe(message)) for message in messages.values()])
     if not await queries.count_own(tx, posts):
         raise Overtaken
+    grouped = [message.id for message in messages.values() if message.receiver_id is None]
+    if grouped:
+        await queries.pass_over(tx, grouped)
     return messages
 
 
-def show(one: Post, id_: int, other_id: int | None, at: str) -> Message:
-    """The message as it is when it has just been sent."""
-    return Message(id_, one.chat_id, one.me, other_id, one.content, "text", False, at, one.client_id, one.reply_to_id)
+def show(one: Post, id_: int, other_id: int | None, at: int) -> Message:
+    """The message as it is when it has just been sent, at that moment (microseconds)."""
+    return Message(
+        id_, one.chat_id, one.me, other_id, one.content, one.kind, False, rfc3339(at), one.client_id, one.reply_to_id,
+        forwarded=one.forwarded,
+        expires_at=None if one.expires_in is None else rfc3339(at + one.expires_in * SECOND),
+        links=one.links,
+        poll=None if one.poll is None else Poll([Option(text, []) for text in one.poll.options], one.poll.multiple),
+    )  # fmt: skip
 
 
 def describe(message: Message) -> events.Message:
     """What the members hear."""
     return events.Message(
-        message.id, message.chat_id, message.sender_id, message.content, message.created_at, "text", message.client_id,
-        message.reply_to_id,
+        message.id, message.chat_id, message.sender_id, message.content, message.created_at, message.kind, message.client_id,
+        message.reply_to_id, message.forwarded, message.expires_at, message.links,
+        None if message.poll is None else ask(message.poll),
     )  # fmt: skip
+
+
+def ask(poll: Poll) -> events.Question:
+    """What a poll asks, without votes."""
+    return events.Question([option.text for option in poll.options], poll.multiple)

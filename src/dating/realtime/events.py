@@ -20,8 +20,18 @@ class Event(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True):
 # --- durable: through the inbox ---------------------------------------------------------------------------------------------
 
 
+class Question(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a poll offers."""
+
+    options: list[str]
+    multiple: bool = False
+
+
 class Message(Event, frozen=True, tag="message"):
-    """A message was sent in a chat of mine, by somebody else or from another device of mine."""
+    """A message was sent in a chat of mine, by somebody else or from another device of mine.
+
+    From the moment `expires_at` on it is gone everywhere; nothing more is said of that.
+    """
 
     id: int
     chat_id: int
@@ -31,6 +41,10 @@ class Message(Event, frozen=True, tag="message"):
     kind: str = "text"
     client_id: str | None = None
     reply_to_id: int | None = None
+    forwarded: bool = False
+    expires_at: str | None = None
+    links: list[str] = []
+    poll: Question | None = None
 
 
 class Delivered(Event, frozen=True, tag="delivered"):
@@ -87,6 +101,15 @@ class Reaction(Event, frozen=True, tag="reaction"):
     message_id: int
     user_id: int
     emoji: str | None = None
+
+
+class Vote(Event, frozen=True, tag="vote"):
+    """`user_id` has chosen these options of a poll, and none else any more."""
+
+    chat_id: int
+    message_id: int
+    user_id: int
+    choices: list[int]
 
 
 class Pinned(Event, frozen=True, tag="pinned"):

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from dating.database import Database, Transaction
-from dating.realtime.events import Event, Message
+from dating.realtime.events import Event, Message, MessageEdited
 
 ADVANCE = """
 INSERT INTO inbox_heads (user_id, seq)
@@ -77,7 +77,7 @@ TRIM = "DELETE FROM inbox WHERE created_at < :before AND user_id BETWEEN :first 
 SAID_BY = """
 SELECT user_id, seq, event FROM inbox
 WHERE user_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:people AS TEXT)))
-  AND actor_id = :author_id AND event LIKE '{"type":"message",%'
+  AND actor_id = :author_id AND (event LIKE '{"type":"message",%' OR event LIKE '{"type":"message_edited",%')
 """
 REPLACE = "UPDATE inbox SET event = :event WHERE user_id = :user_id AND seq = :seq"
 RETELL = """
@@ -271,9 +271,16 @@ async def silence(tx: Transaction, author_id: int, people: Iterable[int]) -> Non
     said = await tx.all(Said, SAID_BY, people=msgspec.json.encode(list(people)).decode(), author_id=author_id)
     rows = []
     for entry in said:
-        event = msgspec.structs.replace(msgspec.json.decode(entry.event, type=Message), content="")
+        event = empty(msgspec.json.decode(entry.event, type=Message | MessageEdited))
         rows.append({"event": msgspec.json.encode(event).decode(), "user_id": entry.user_id, "seq": entry.seq})
     await tx.many(REPLACE, rows)
+
+
+def empty(event: Message | MessageEdited) -> Message | MessageEdited:
+    """The event without what was said."""
+    if isinstance(event, Message):
+        return msgspec.structs.replace(event, content="", links=[], poll=None)
+    return msgspec.structs.replace(event, content="", links=[])
 
 
 async def retell(tx: Transaction, moments: Iterable[int], beginning: str, event: Event) -> None:
