@@ -1,7 +1,11 @@
-"""The map in the README is the tree as it is."""
+"""The map in the README is the tree as it is, and the operations that it names are there."""
 
 import re
 from pathlib import Path
+
+from dating.app import create_app
+from dating.documentation import document
+from dating.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,3 +40,13 @@ def test_features_have_the_same_files() -> None:
     for feature in ("accounts", "profiles", "matching", "chat", "safety"):
         names = {path.stem for path in (ROOT / "src" / "dating" / feature).glob("*.py")}
         assert {"routes", "service", "queries", "models"} <= names, feature
+
+
+def test_the_messenger_has_its_operations() -> None:
+    """Each row of the messenger's table is an operation of the document, but for those that say "not yet"."""
+    readme = (ROOT / "README.md").read_text()
+    section = readme.split("## The messenger, row by row", 1)[1].split("\n## ", 1)[0]
+    named = {name for line in section.splitlines() if "not yet" not in line for name in re.findall(r"`([A-Z]+ /[^`]+)`", line)}
+    paths = document(create_app(Settings()))["paths"]
+    assert len(named) > 25
+    assert named - {f"{method.upper()} {path}" for path, item in paths.items() for method in item} == set()
