@@ -12,7 +12,7 @@ from dating.chat import expiry, invites
 from dating.clock import DAY
 from dating.database import Database
 from dating.errors import Refusal
-from dating.matching import picks, standing_queries
+from dating.matching import fairness, picks, standing_queries
 from dating.profiles import service as profiles
 from dating.realtime import inbox, redis_tickets
 from dating.settings import Settings
@@ -44,6 +44,7 @@ class Jobs:
             asyncio.create_task(self._repeat(MINUTE, self.note_activity)),
             asyncio.create_task(self._repeat(MINUTE, self.make_picks)),
             asyncio.create_task(self._repeat(MINUTE, self.expire)),
+            asyncio.create_task(self._repeat(MINUTE, self.renew_statistics)),
         ]
 
     async def close(self) -> None:
@@ -74,6 +75,10 @@ class Jobs:
         """Remove the messages whose time is over."""
         while await self._db.write(expiry.expire):
             pass
+
+    async def renew_statistics(self) -> None:
+        """The fairness page, when it has become old."""
+        await fairness.renew(self._db)
 
     async def sweep(self) -> None:
         """Drop everything whose time is over."""

@@ -44,6 +44,7 @@ ELSEWHERE = {
     "cells": "names nobody",
     "picks": "suggestions of the server, shown for a day",
     "pick_rounds": "names nobody",
+    "statistics": "names nobody",
     "facts": "names nobody",
     "codes": "secret",
     "tickets": "secret",

@@ -52,8 +52,11 @@ BIG = re.findall(r"INSERT INTO (\w+) \(", FILL)
 NAMED = re.compile(r"(?:FROM|JOIN|UPDATE|INTO)\s+(\w+)(?:\s+(?:AS\s+)?(\w+))?")
 SCANNED = re.compile(r"SCAN (\w+)(?! VIRTUAL)")
 
+FAIRNESS = ("SHOWN", "UNANSWERED", "MATCHES")
+
 # What has to read everything, and why that is well.
 WHOLE = {
+    **{f"dating.matching.fairness_queries.{name} profiles": "every six hours: sums over everybody" for name in FAIRNESS},
     "dating.matching.pick_queries.REGIONS profiles": "once a day: where everybody lives",
     "dating.matching.pick_queries.REGIONS cells": "the same",
     "dating.accounts.queries.DROP_EXPIRED_CODES codes": "once an hour, and what is left is an hour's",

@@ -77,6 +77,7 @@ PERSONAL = {
 IMPERSONAL = {
     "cells": "places where anybody has ever lived",
     "pick_rounds": "when the picks of a day were made where",
+    "statistics": "sums over many people",
     "facts": "about the database as a whole",
     "migrations": "the schema's own ledger",
 }

@@ -6,7 +6,7 @@ from litestar.params import FromPath, JSONBody
 
 from dating.database import Database
 from dating.idempotency import Commit
-from dating.matching import candidate_routes, service
+from dating.matching import candidate_routes, service, statistics_routes
 from dating.matching.limits import allowances, name_left, read_limits
 from dating.matching.models import Allowances, Follower, Match, Swipe, SwipeAnswer, Undone, Unmatched
 from dating.matching.weights import read_weights
@@ -135,4 +135,14 @@ async def clear(me: NamedDependency[Identity], commit: NamedDependency[Commit], 
     return await commit(service.clear, me.user_id, settings.testing)
 
 
-handlers = [swipe, undo, read_left, list_followers, list_matches, unmatch, clear, *candidate_routes.handlers]
+handlers = [
+    swipe,
+    undo,
+    read_left,
+    list_followers,
+    list_matches,
+    unmatch,
+    clear,
+    *candidate_routes.handlers,
+    *statistics_routes.handlers,
+]

@@ -1,0 +1,67 @@
+"""The fairness page as a picture: SVG, drawn here, so that the server needs no library for it."""
+
+from html import escape
+
+from dating.matching.fairness import Fairness, Group
+
+WIDTH, HEIGHT = 900, 470
+SIDE, LEFT, TOP = 320, 60, 80
+BARS_LEFT, BAR, GAP = 620, 220, 34
+STYLE = "text{font:14px system-ui,sans-serif;fill:#222}.t{font-size:20px;font-weight:600}.s{fill:#444;font-size:12px}"
+
+
+def draw(page: Fairness) -> str:
+    """The whole picture."""
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-labelledby="title">',
+        f'<style>{STYLE}</style><rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>',
+        f'<text id="title" class="t" x="{LEFT}" y="36">{escape(name(page))}</text>',
+    ]
+    if page.exposure_gini is None:
+        parts.append(f'<text x="{LEFT}" y="70">There are too few people to say anything.</text>')
+    else:
+        parts += [*draw_curve(page), *draw_bars(page.groups)]
+    return "".join([*parts, "</svg>"])
+
+
+def name(page: Fairness) -> str:
+    """The headline."""
+    return "Who is shown, and who matches" if page.week is None else f"Who is shown, and who matches: the week from {page.week}"
+
+
+def draw_curve(page: Fairness) -> list[str]:
+    """The Lorenz curve of exposure beside perfect equality."""
+    steps = len(page.lorenz) - 1
+    figures = (
+        f"{page.people} active people; without a match {page.without_a_match:.0%}; "
+        f"effective matches {page.effective_matches:.2f}; likes unanswered {page.unanswered:.1f} for each"
+    )
+    places = [(LEFT + SIDE * n / steps, TOP + SIDE * (1 - share)) for n, share in enumerate(page.lorenz)]
+    points = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+    bottom, right = TOP + SIDE, LEFT + SIDE
+    return [
+        f'<rect x="{LEFT}" y="{TOP}" width="{SIDE}" height="{SIDE}" fill="none" stroke="#bbb"/>',
+        f'<line x1="{LEFT}" y1="{bottom}" x2="{right}" y2="{TOP}" stroke="#999" stroke-dasharray="5 4"/>',
+        f'<polygon points="{LEFT},{bottom} {points} {right},{bottom}" fill="#3b6fb6" fill-opacity=".15"/>',
+        f'<polyline points="{points}" fill="none" stroke="#3b6fb6" stroke-width="2.5"/>',
+        f'<text x="{LEFT + 14}" y="{TOP + 26}">Gini of exposure {page.exposure_gini:.2f}</text>',
+        f'<text class="s" x="{LEFT}" y="{bottom + 20}">people, from the least to the most shown (0 to 100 %)</text>',
+        f'<text class="s" x="{LEFT}" y="{TOP - 8}">their share of all impressions (0 to 100 %)</text>',
+        f'<text class="s" x="{LEFT}" y="{bottom + 44}">{figures}</text>',
+    ]
+
+
+def draw_bars(groups: list[Group]) -> list[str]:
+    """Effective matches of each group, with the share of those who had none."""
+    most = max((group.effective_matches for group in groups), default=0) or 1
+    parts = [f'<text x="{BARS_LEFT - 170}" y="{TOP - 8}">Effective matches for each, by group</text>']
+    for number, group in enumerate(groups):
+        y = TOP + 12 + number * GAP
+        words = f"{group.effective_matches:.2f} ({group.without_a_match:.0%} none)"
+        width = BAR * group.effective_matches / most
+        parts += [
+            f'<text x="{BARS_LEFT - 12}" y="{y + 14}" text-anchor="end">{escape(group.name)}</text>',
+            f'<rect x="{BARS_LEFT}" y="{y}" width="{width:.1f}" height="18" fill="#f2c48d"/>',
+            f'<text class="s" x="{BARS_LEFT + 6}" y="{y + 13}">{words}</text>',
+        ]
+    return parts
