@@ -54,7 +54,7 @@ class Population(NamedTuple):
     age: Integers
     min_age: Integers
     max_age: Integers
-    interests: NDArray[np.int8]
+    interests: NDArray[np.float32]
     joined: Floats
     choosiness: Floats
     appeal: Floats
@@ -179,10 +179,10 @@ def draw_age_wishes(gender: Integers, dice: np.random.Generator) -> tuple[Intege
     return np.where(gender == MALE, far, near), np.where(gender == MALE, near, far)
 
 
-def draw_interests(count: int, dice: np.random.Generator) -> NDArray[np.int8]:
+def draw_interests(count: int, dice: np.random.Generator) -> NDArray[np.float32]:
     """Which of all interests each has: a few, chosen by chance."""
     chosen = np.argsort(dice.random((count, INTERESTS)), axis=1)[:, :KEEN]
-    interests = np.zeros((count, INTERESTS), np.int8)
+    interests = np.zeros((count, INTERESTS), np.float32)  # numbers that multiply fast
     np.put_along_axis(interests, chosen, 1, axis=1)
     return interests
 
