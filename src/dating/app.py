@@ -27,6 +27,7 @@ from dating.gate import Doorkeeper, Gate, JSONRequest, admit, answer_error, prov
 from dating.idempotency import provide_commit
 from dating.jobs import Jobs
 from dating.matching import routes as matching
+from dating.matching.deck import Decks
 from dating.migrate import migrate
 from dating.observe import Metrics
 from dating.operations import handlers as operations
@@ -87,6 +88,7 @@ def create_app(settings: Settings) -> Litestar:
             "passwords": Passwords(settings),
             "mailer": make_mailer(settings),
             "jobs": Jobs(settings, db, seen_since),
+            "decks": Decks(),
         },
         deep_copy=False,
     )
@@ -181,7 +183,7 @@ def from_state(name: str) -> Provide:
 
 def dependencies() -> dict[str, Provide]:
     """What handlers may ask for by name."""
-    shared = ("db", "hub", "settings", "tickets", "throttle", "metrics", "readiness", "passwords", "mailer")
+    shared = ("db", "hub", "settings", "tickets", "throttle", "metrics", "readiness", "passwords", "mailer", "decks")
     return {
         **{name: from_state(name) for name in shared},
         "me": Provide(provide_me, sync_to_thread=False),

@@ -12,7 +12,7 @@ from dating.chat import expiry, invites
 from dating.clock import DAY
 from dating.database import Database
 from dating.errors import Refusal
-from dating.matching import fairness, picks, standing_queries
+from dating.matching import exposure, fairness, picks, standing_queries
 from dating.profiles import service as profiles
 from dating.realtime import inbox, redis_tickets
 from dating.settings import Settings
@@ -90,6 +90,7 @@ class Jobs:
         await self._db.write(standing_queries.forget_lessons)
         await self._db.write(picks.forget)
         await self._db.write(invites.sweep)
+        await exposure.sweep(self._db)
 
     async def _trim_inboxes(self, before: int) -> None:
         last = await self._db.read(inbox.last_person)

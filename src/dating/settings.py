@@ -155,6 +155,12 @@ class Settings(Struct, frozen=True, kw_only=True):
     limit_read: Annotated[Limit, Meta(description="read receipts, reactions, edits and switches of one person")] = "600/minute"
     limit_group: Annotated[Limit, Meta(description="changes to groups by one person")] = "120/hour"
     limit_search: Annotated[Limit, Meta(description="candidate pages of one person")] = "120/minute"
+    reveals_per_hour: Annotated[
+        int, Meta(ge=0, le=1_000_000, description="different people one account is shown an hour; 0: no limit")
+    ] = 600
+    reveals_per_day: Annotated[
+        int, Meta(ge=0, le=1_000_000, description="different people one account is shown a day; 0: no limit")
+    ] = 2000
     limit_profile: Annotated[Limit, Meta(description="other people's profiles opened by one person")] = "2000/day"
     limit_location: Annotated[Limit, Meta(description="places one person may set")] = "20/hour"
     limit_export: Annotated[Limit, Meta(description="archives of their data that one person may ask for")] = "5/hour"

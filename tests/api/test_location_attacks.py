@@ -17,8 +17,9 @@ import pytest
 from dating.clock import SECOND
 from dating.database import Database, Transaction, connect
 from dating.documentation import document
-from dating.matching import candidates, explain, picks
-from dating.matching.candidates import Order, Search
+from dating.matching import candidates, deck, explain, picks
+from dating.matching.candidates import Candidate, Order, Search
+from dating.matching.ranking import DEFAULT
 from dating.profiles import places, service
 from dating.profiles.models import ProfileFields
 from dating.profiles.places import Point
@@ -74,6 +75,13 @@ def plan(seed: int, count: int) -> list[tuple[Point, float, int]]:
     ]
 
 
+async def look(tx: Transaction, wish: Search) -> list[Candidate]:
+    """A page, in whatever order."""
+    if wish.order == "recommended":
+        return (await deck.draw(tx, VIEWER, wish, None, DEFAULT)).people
+    return await candidates.search(tx, VIEWER, wish)
+
+
 async def walk(tx: Transaction, steps: list[tuple[Point, float, int]], target: int, size: int) -> bytes:
     """Everything that the viewer is told on a walk: display, filter, sort, count, explanation, picks."""
     transcript = []
@@ -85,11 +93,11 @@ async def walk(tx: Transaction, steps: list[tuple[Point, float, int]], target: i
         if kind == 0:
             answer = await service.publics(tx, VIEWER, [target], places.snap(point))
         elif kind == 1:
-            answer = await candidates.search(tx, VIEWER, circle)
+            answer = await look(tx, circle)
         elif kind == 2:
-            answer = await candidates.search(tx, VIEWER, msgspec.structs.replace(here, order="distance"))
+            answer = await look(tx, msgspec.structs.replace(here, order="distance"))
         elif kind == 3:
-            answer = len(await candidates.search(tx, VIEWER, circle))
+            answer = len(await look(tx, circle))
         elif kind == 4:
             answer = await explain.explain(tx, VIEWER, circle)
         else:

@@ -21,7 +21,9 @@ PUBLIC = {
     "is_online",
 }
 # fmt: on
-MINE = PUBLIC | {"email", "birthday", "latitude", "longitude", "website", "interested_in", "roles", "preferences", "settings"}
+MINE = PUBLIC | {"email", "birthday", "latitude", "longitude", "travel", "website", "interested_in"}
+MINE |= {"roles", "preferences", "settings"}
+PREFERENCES: dict[str, Any] = {"genders": [], "min_age": 18, "max_age": 120, "max_distance_km": None, "dealbreakers": []}
 BERLIN = {"latitude": 52.52, "longitude": 13.405}
 MARIA: dict[str, Any] = {
     "name": "Мария 🌻",
@@ -67,7 +69,7 @@ async def test_registering_fills_the_profile(api: Api) -> None:
     assert set(me) == MINE
     kept = {key: value for key, value in MARIA.items() if key not in BERLIN}
     assert {key: me[key] for key in kept} == kept
-    assert me["preferences"] == {"genders": ["male"], "min_age": 18, "max_age": 120, "max_distance_km": None}
+    assert me["preferences"] == PREFERENCES | {"genders": ["male"]}
     assert (await maria.get("/api/users/me")).json() == me
 
 
@@ -102,16 +104,12 @@ async def test_preferences_and_settings_merge(api: Api) -> None:
     maria = await api.person(**MARIA)
     await change(maria, preferences={"min_age": 25, "max_distance_km": 50}, settings={"show_distance": False})
     me = await change(maria, preferences={"max_age": 40}, settings={"messages_from": "everyone"})
-    assert me["preferences"] == {"genders": ["male"], "min_age": 25, "max_age": 40, "max_distance_km": 50}
+    given = {"genders": ["male"], "min_age": 25, "max_age": 40, "max_distance_km": 50}
+    assert me["preferences"] == PREFERENCES | given
     assert me["settings"]["show_distance"] is False
     assert me["settings"]["messages_from"] == "everyone"
     me = await change(maria, preferences={"genders": None, "min_age": None, "max_age": None, "max_distance_km": None})
-    assert me["preferences"] == {
-        "genders": ["male", "female", "nonbinary"],
-        "min_age": 18,
-        "max_age": 120,
-        "max_distance_km": None,
-    }
+    assert me["preferences"] == PREFERENCES | {"genders": ["male", "female", "nonbinary"]}
 
 
 INTERESTS: list[tuple[str | None, list[str]]] = [

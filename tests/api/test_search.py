@@ -1,18 +1,29 @@
 """The search over HTTP: who is found, who never is, and what an answer may tell."""
 
+from collections.abc import AsyncIterator
 from typing import Any, get_args
 
+import msgspec
 import pytest
 
 from dating.database import Transaction
 from dating.matching.candidates import Order
 from dating.profiles import places, service
 from dating.profiles.places import Point
-from tests.kit import Api, Person
+from dating.settings import Settings
+from tests.kit import Api, Person, running
 
 ORDERS: list[Order] = list(get_args(Order))
 BERLIN = {"latitude": 52.52, "longitude": 13.405}
 PARIS = {"latitude": 48.8566, "longitude": 2.3522}
+
+
+@pytest.fixture
+async def steady(settings: Settings) -> AsyncIterator[Api]:
+    """A server whose ranking leaves nothing to chance and forgets whom it has shown."""
+    fixed: dict[str, Any] = {"ranking_random_share": 0.0, "ranking_first_impressions": 0, "ranking_fairness": 0.0}
+    async with running(msgspec.structs.replace(settings, **fixed)) as api:
+        yield api
 
 
 async def ask(person: Person, query: str = "", status: int = 200) -> Any:
@@ -39,7 +50,7 @@ async def test_a_candidate_is_a_public_profile_with_reasons(api: Api) -> None:
     await api.person("maria", interests=["hiking", "чай"], birthday="1994-05-17", email="m@example.org", **BERLIN)
     (found,) = await ask(tom)
     profile = (await tom.get("/api/users/username/maria")).json()
-    assert found == profile | {"reasons": ["You both like hiking, чай.", "1 km away, active today."]}
+    assert found == profile | {"reasons": ["You both like hiking, чай.", "1 km away, active today."], "widened": []}
 
 
 async def test_nobody_comes_twice_or_uninvited(api: Api) -> None:
@@ -82,14 +93,15 @@ async def test_a_swipe_taken_back_is_shown_again(api: Api) -> None:
     assert await ask(me) == before
 
 
-async def test_those_who_like_me_come_first(api: Api) -> None:
-    """The recommended order begins with those who like me, the latest like first."""
-    me, first, second, third, fourth = await api.people(5)
+async def test_those_who_like_me_come_first(steady: Api) -> None:
+    """Where nothing else differs, the recommended order begins with those who like me, and says so."""
+    me, first, second, third, fourth = await steady.people(5)
     await second.like(me)
     await fourth.like(me)
-    found = [one["id"] for one in await ask(me)]
-    assert found[:2] == [fourth.id, second.id]
-    assert set(found[2:]) == {first.id, third.id}
+    found = await ask(me)
+    assert {one["id"] for one in found[:2]} == {fourth.id, second.id}
+    assert {one["id"] for one in found[2:]} == {first.id, third.id}
+    assert ["Likes you." in one["reasons"] for one in found] == [True, True, False, False]
 
 
 async def test_rules_hold_both_ways(api: Api) -> None:
@@ -230,11 +242,11 @@ async def test_equal_questions_get_equal_answers(api: Api) -> None:
         assert len({(await me.get(f"/profiles/search?order={order}&max_distance_km=30")).content for _ in range(20)}) == 1
 
 
-async def test_moving_inside_a_cell_changes_no_search(api: Api) -> None:
+async def test_moving_inside_a_cell_changes_no_search(steady: Api) -> None:
     """A walk with radius filters, orders and pages is the same to the byte wherever in the cell somebody is."""
-    target = await api.person("target", **BERLIN)
-    await api.people(3, latitude=52.53, longitude=13.42)
-    walker = await api.person()
+    target = await steady.person("target", **BERLIN)
+    await steady.people(3, latitude=52.53, longitude=13.42)
+    walker = await steady.person()
     middle = places.center(places.snap(Point(52.52, 13.405)))
     transcripts = set()
     for north, east in [(0, 0), (0.004, 0), (-0.004, 0.003), (0, -0.006)]:

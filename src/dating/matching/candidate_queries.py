@@ -15,8 +15,8 @@ Parameters = dict[str, object]
 
 # The rules both ways, the cheap ones first: q is somebody, the parameters are me. Three subqueries remain for those who pass:
 # swiped or passed on, blocked, banned. (CASE finds the one row of a pair with one look-up.)
-FITS = """
-q.discoverable AND q.user_id <> :me AND q.recency >= :since
+RULES = """
+q.user_id <> :me AND q.recency >= :since
     AND q.seeks & :my_gender <> 0 AND q.min_age <= :age_low AND q.max_age >= :age_high
     AND (:any_age OR q.born BETWEEN :born_from AND :born_to)
     AND (q.reach IS NULL OR q.x * :x + q.y * :y + q.z * :z >= q.reach)
@@ -33,6 +33,15 @@ q.discoverable AND q.user_id <> :me AND q.recency >= :since
     AND q.user_id NOT IN (SELECT h.other_id FROM unwanted h WHERE h.viewer_id = :me)
     AND EXISTS (SELECT 1 FROM people n WHERE n.id = q.user_id)
 """
+# Who is in the lanes. Whoever is incognito is not, and is met by those whom they like.
+FITS = f"q.discoverable AND {RULES}"
+MEETS = f"(q.discoverable OR (q.incognito AND NOT q.paused)) AND {RULES}"
+LIKES_ME = """
+COALESCE((
+    SELECT CASE WHEN q.user_id < :me THEN a.low_action ELSE a.high_action END IN ('like', 'superlike') FROM pairs a
+    WHERE a.low_id = CASE WHEN q.user_id < :me THEN q.user_id ELSE :me END
+      AND a.high_id = CASE WHEN q.user_id < :me THEN :me ELSE q.user_id END
+), FALSE)"""
 
 
 def lanes_by(column: str, after: str, order: str) -> str:
@@ -71,14 +80,22 @@ ORDER BY q.user_id LIMIT :limit
 LIKERS_ABOVE = f"""
 SELECT l.high_id AS user_id, l.high_at AS liked_at FROM pairs l JOIN profiles q ON q.user_id = l.high_id
 WHERE l.low_id = :me AND l.low_action IS NULL AND l.high_action IN ('like', 'superlike')
-  AND (l.high_at, l.high_id) < (:liked_at, :user_id) AND q.gender & :seeks <> 0 AND {FITS}
+  AND (l.high_at, l.high_id) < (:liked_at, :user_id) AND q.gender & :seeks <> 0 AND {MEETS}
 ORDER BY l.high_at DESC, l.high_id DESC LIMIT :limit
 """
 LIKERS_BELOW = f"""
 SELECT l.low_id AS user_id, l.low_at AS liked_at FROM pairs l JOIN profiles q ON q.user_id = l.low_id
 WHERE l.high_id = :me AND l.high_action IS NULL AND l.low_action IN ('like', 'superlike')
-  AND (l.low_at, l.low_id) < (:liked_at, :user_id) AND q.gender & :seeks <> 0 AND {FITS}
+  AND (l.low_at, l.low_id) < (:liked_at, :user_id) AND q.gender & :seeks <> 0 AND {MEETS}
 ORDER BY l.low_at DESC, l.low_id DESC LIMIT :limit
+"""
+
+
+# Of people found before: those who still fit.
+FITTING = f"""
+SELECT q.user_id, {LIKES_ME} AS likes_me FROM profiles q
+WHERE q.user_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
+  AND q.gender & :seeks <> 0 AND (q.discoverable OR {LIKES_ME}) AND {MEETS}
 """
 
 
@@ -130,6 +147,13 @@ class Liker(msgspec.Struct, frozen=True, order=True):
     user_id: int
 
 
+class Fitting(msgspec.Struct, frozen=True):
+    """Somebody who still fits, and whether they like me."""
+
+    user_id: int
+    likes_me: bool
+
+
 class LastSeen(msgspec.Struct, frozen=True):
     """Where the last page ended."""
 
@@ -178,6 +202,12 @@ async def likers(tx: Transaction, after: Liker, limit: int, rules: Parameters) -
     place = {"liked_at": after.liked_at, "user_id": after.user_id, "limit": limit}
     found = [await tx.all(Liker, sql, **place, **rules) for sql in (LIKERS_ABOVE, LIKERS_BELOW)]
     return sorted(found[0] + found[1], reverse=True)[:limit]
+
+
+async def fitting(tx: Transaction, ids: list[int], rules: Parameters) -> dict[int, bool]:
+    """Those of these people who fit now, each with whether they like me."""
+    rows = await tx.all(Fitting, FITTING, ids=msgspec.json.encode(ids).decode(), **rules)
+    return {row.user_id: row.likes_me for row in rows}
 
 
 async def nearest_cells(tx: Transaction, ring: Ring, limit: int, rules: Parameters) -> list[int]:

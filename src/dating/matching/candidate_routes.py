@@ -8,11 +8,15 @@ from litestar.params import QueryParameter
 from msgspec.structs import replace
 
 from dating.database import Database
-from dating.matching import candidates, explain, picks
+from dating.matching import deck, explain, picks
 from dating.matching.candidates import Candidate, Order, Search
+from dating.matching.deck import Decks
 from dating.matching.explain import Explanation
+from dating.matching.exposure import read_budget
 from dating.matching.picks import Pick
+from dating.matching.weights import read_weights
 from dating.profiles.models import Gender, Interest
+from dating.settings import Settings
 from dating.tokens import Identity
 
 
@@ -49,7 +53,9 @@ FILTERED = {"filters": Provide(provide_filters, sync_to_thread=False)}
     summary="Find people",
     description=(
         "People who fit me and whom I fit, never again those I have swiped. The parameters narrow my own preferences; a place "
-        "stands in for mine. Go on with `last_seen_id`, the last person of the page before. Distances are those of cells."
+        "stands in for mine. Go on with `last_seen_id`, the last person of the page before. Distances are those of cells. "
+        "Where too few fit, the recommended order goes on a little beyond my own ages and distance (except for dealbreakers), "
+        "and `widened` says so. 429 when an account has been shown very many people."
     ),
     tags=["Matching"],
     opt={"limit": "search"},
@@ -59,6 +65,8 @@ async def search(
     me: NamedDependency[Identity],
     db: NamedDependency[Database],
     filters: NamedDependency[Search],
+    decks: NamedDependency[Decks],
+    settings: NamedDependency[Settings],
     page_size: Annotated[int | None, QueryParameter(ge=1, le=100, description="people on a page; 20")] = None,
     limit: Annotated[int | None, QueryParameter(ge=1, le=100, description="another name of page_size")] = None,
     last_seen_id: Annotated[int | None, QueryParameter(gt=-1, lt=2**53, description="the last person of the page before")] = None,
@@ -66,7 +74,9 @@ async def search(
 ) -> list[Candidate]:
     """One page of people."""
     wish = replace(filters, page_size=page_size or limit or 20, last_seen_id=last_seen_id, order=order)
-    return await db.read(candidates.search, me.user_id, wish)
+    if order != "recommended":
+        return await deck.browse(db, me.user_id, wish, read_budget(settings))
+    return await deck.recommend(db, decks, me.user_id, wish, read_weights(settings), read_budget(settings))
 
 
 @get(

@@ -3,25 +3,25 @@
 What is not said fits only where the other side has no rule about it. Distances are those between cells, so an answer tells
 nothing that the cells do not. Pages go on after the last person seen, in every order, from that person's present place in it.
 
-    recommended  those who like me, the latest like first; then the most recently active
+    recommended  whom the ranking puts first: see `deck`
     recent       the most recently active (to the hour)
     distance     the nearest cell first, inside a cell the most recently active; where my place is not known, as `recent`
     id           the oldest account first
 """
 
 import math
-from collections.abc import Awaitable, Callable
 from datetime import date
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
-from dating.clock import day_number, today
+from dating.clock import DAY, day_number, today
 from dating.database import Transaction
 from dating.errors import FieldError
 from dating.matching import candidate_queries as queries
-from dating.matching.candidate_queries import Entry, Fineness, LastSeen, Liker, Parameters
+from dating.matching.candidate_queries import Entry, Fineness, LastSeen, Parameters
+from dating.matching.reasons import Widened, give_reasons
 from dating.profiles import places
 from dating.profiles import service as profiles
 from dating.profiles.models import Gender, Interest, Profile, User
@@ -33,8 +33,7 @@ Order = Literal["recommended", "distance", "recent", "id"]
 END = 2**62  # above every time, id and cell
 FARTHEST_OFF = (2.0, END)  # before every cell in the nearest-first order
 ACCOUNTS_AT_ONCE = 3000
-CLOSE_KM = 10
-SHARED = 3  # interests named in a reason
+ACTIVE_DAYS = 30  # whoever was not here for longer is not shown
 
 # How far each fineness of lanes reaches: coarser ones would look at many people in vain, finer ones at many empty lanes.
 LANES_REACH_KM: list[tuple[Fineness, Level, float]] = [
@@ -72,9 +71,10 @@ class Search(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Candidate(User, frozen=True, kw_only=True):
-    """Somebody who fits, and true reasons to look at them."""
+    """Somebody who fits, and true reasons to look at them. `widened` names the rules of mine that they are just outside of."""
 
     reasons: Annotated[list[str], Meta(examples=[["You both like hiking.", "4 km away, active today."]])]
+    widened: Annotated[list[Widened], Meta(examples=[["distance"]])]
 
 
 class Hunt(msgspec.Struct, frozen=True):
@@ -92,7 +92,10 @@ class Hunt(msgspec.Struct, frozen=True):
 
 
 async def search(tx: Transaction, me_id: int, wish: Search) -> list[Candidate]:
-    """One page of people. Raises HalfPlace, ReversedAges, NoSuchPerson (for a viewer without a profile)."""
+    """One page of people in an order other than the recommended one.
+
+    Raises HalfPlace, ReversedAges, NoSuchPerson (for a viewer without a profile).
+    """
     me = await profiles.require_profile(tx, me_id)
     hunt = prepare(me, wish, tx.now)
     if not hunt.seeks:
@@ -100,11 +103,19 @@ async def search(tx: Transaction, me_id: int, wish: Search) -> list[Candidate]:
     after = await queries.last_seen(tx, me_id, wish.last_seen_id) if wish.last_seen_id else None
     if wish.order == "id":
         ids = await find_numbered(tx, hunt, wish.last_seen_id or 0)
+    elif wish.order == "distance":
+        ids = await find_nearest(tx, hunt, after)
     else:
-        ids = await FINDERS[wish.order](tx, hunt, after)
+        ids = await find_recent(tx, hunt, after)
     users = await profiles.publics(tx, me_id, ids, hunt.cell)
+    return [present(user, me, tx.now) for user in users]
+
+
+def present(user: User, me: Profile, now: int, likes_me: bool = False, widened: tuple[Widened, ...] = ()) -> Candidate:
+    """Somebody as a candidate, with reasons."""
     mine = msgspec.json.decode(me.interests, type=list[str])
-    return [Candidate(**msgspec.structs.asdict(user), reasons=give_reasons(user, mine, today(tx.now))) for user in users]
+    reasons = give_reasons(user, mine, today(now), likes_me, widened)
+    return Candidate(**msgspec.structs.asdict(user), reasons=reasons, widened=list(widened))
 
 
 # --- the rules ----------------------------------------------------------------------------------------------------------------
@@ -133,7 +144,7 @@ def prepare(me: Profile, wish: Search, now: int) -> Hunt:
         "reach": None if radius is None else places.cosine(radius),
         "has_photo": wish.has_photo,
         "online_only": wish.online_only,
-        "since": round_down(now, HOUR) - HOUR if wish.online_only else 0,
+        "since": round_down(now, HOUR) - HOUR if wish.online_only else round_down(now, DAY) - ACTIVE_DAYS * DAY,
         "without_likers": False,
     }
     return Hunt(cell, seeks, radius, wish.page_size, rules)
@@ -177,19 +188,6 @@ def birthday_before(day: date, years: int) -> date:
 # --- the orders ---------------------------------------------------------------------------------------------------------------
 
 
-async def find_recommended(tx: Transaction, hunt: Hunt, after: LastSeen | None) -> list[int]:
-    """Those who like me, then the others by their last activity."""
-    found: list[int] = []
-    if after is None or after.liked_at is not None:
-        start = Liker(END, END) if after is None or after.liked_at is None else Liker(after.liked_at, after.user_id)
-        found = [liker.user_id for liker in await queries.likers(tx, start, hunt.count, hunt.rules)]
-        after = None
-    if len(found) < hunt.count:
-        others = msgspec.structs.replace(hunt, rules=hunt.rules | {"without_likers": True})
-        found += await find_recent(tx, shorten(others, found), after)
-    return found
-
-
 async def find_recent(tx: Transaction, hunt: Hunt, after: LastSeen | None) -> list[int]:
     """The most recently active first."""
     fineness, lanes = choose_lanes(hunt)
@@ -219,13 +217,6 @@ async def find_nearest(tx: Transaction, hunt: Hunt, after: LastSeen | None) -> l
     if len(found) < hunt.count and hunt.radius_km is None:
         found += await find_in_cell(tx, shorten(hunt, found), 0, after)
     return found
-
-
-FINDERS: dict[Order, Callable[[Transaction, Hunt, LastSeen | None], Awaitable[list[int]]]] = {
-    "recommended": find_recommended,
-    "recent": find_recent,
-    "distance": find_nearest,
-}
 
 
 def choose_lanes(hunt: Hunt) -> tuple[Fineness, list[int]]:
@@ -315,26 +306,3 @@ def shorten(hunt: Hunt, found: list[int]) -> Hunt:
 def measure(one: int, other: int) -> float:
     """The cosine between two cells, as the SQL computes it."""
     return places.vector(other).dot(places.vector(one))
-
-
-# --- the reasons --------------------------------------------------------------------------------------------------------------
-
-
-def give_reasons(user: User, interests: list[str], now: date) -> list[str]:
-    """What is true and worth saying: what both like, how near and how lately."""
-    return [reason for reason in (name_shared(user.interests, interests), name_presence(user, now)) if reason]
-
-
-def name_shared(theirs: list[str], mine: list[str]) -> str | None:
-    """Interests of both, in their words."""
-    known = {topic.casefold() for topic in mine}
-    shared = [topic for topic in theirs if topic.casefold() in known][:SHARED]
-    return f"You both like {', '.join(shared)}." if shared else None
-
-
-def name_presence(user: User, now: date) -> str | None:
-    """Near, active today, or both."""
-    near = f"{user.distance_km} km away" if user.distance_km is not None and user.distance_km <= CLOSE_KM else None
-    lately = "active today" if user.last_active is not None and user.last_active.startswith(now.isoformat()) else None
-    said = ", ".join(part for part in (near, lately) if part)
-    return f"{said[0].upper()}{said[1:]}." if said else None

@@ -19,9 +19,10 @@ from msgspec import Meta
 from dating.clock import DAY, SECOND, rfc3339, today
 from dating.database import Database, Transaction
 from dating.matching import pairing, pick_queries
-from dating.matching.candidates import Candidate, give_reasons
+from dating.matching.candidates import Candidate
 from dating.matching.pairing import Pairs, Pool
 from dating.matching.pick_queries import WHOLE_DAY, Region
+from dating.matching.reasons import give_reasons
 from dating.matching.weights import read_weights
 from dating.profiles import places
 from dating.profiles import service as profiles
@@ -54,7 +55,9 @@ async def picks(tx: Transaction, me_id: int) -> list[Pick]:
     interests = msgspec.json.decode(me.interests, type=list[str])
     midnight = rfc3339((day + 1) * DAY)
     return [
-        Pick(**msgspec.structs.asdict(user), reasons=give_reasons(user, interests, today(tx.now)), expires_at=midnight)
+        Pick(
+            **msgspec.structs.asdict(user), reasons=give_reasons(user, interests, today(tx.now)), widened=[], expires_at=midnight
+        )
         for user in users
     ]
 

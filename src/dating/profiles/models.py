@@ -26,6 +26,7 @@ Longitude = Annotated[float, Meta(ge=-180, le=180, examples=[13.405])]
 Topic = Annotated[str, Meta(min_length=1, max_length=50)]
 Topics = Annotated[list[Topic], Meta(max_length=30, examples=[["hiking", "чай"]])]
 Age = Annotated[int, Meta(ge=18, le=120, examples=[25])]
+Dealbreaker = Literal["age", "distance"]
 Kilometers = Annotated[int, Meta(ge=1, le=40_000, examples=[50])]
 
 
@@ -39,6 +40,13 @@ class Prompt(msgspec.Struct, frozen=True):
 Prompts = Annotated[list[Prompt], Meta(max_length=10)]
 
 
+class Place(msgspec.Struct, frozen=True):
+    """A point; what is kept of it is its cell, and given back is the center of that."""
+
+    latitude: Latitude
+    longitude: Longitude
+
+
 class PreferenceChanges(msgspec.Struct, frozen=True, kw_only=True):
     """The given preferences change, the others stay; null takes a rule away."""
 
@@ -46,12 +54,14 @@ class PreferenceChanges(msgspec.Struct, frozen=True, kw_only=True):
     min_age: Age | UnsetType | None = UNSET
     max_age: Age | UnsetType | None = UNSET
     max_distance_km: Kilometers | UnsetType | None = UNSET
+    dealbreakers: Annotated[list[Dealbreaker], Meta(max_length=2, examples=[["distance"]])] | UnsetType | None = UNSET
 
 
 class SettingChanges(msgspec.Struct, frozen=True, kw_only=True):
     """The given settings change, the others stay."""
 
     discoverable: bool | UnsetType = UNSET
+    incognito: bool | UnsetType = UNSET
     show_distance: bool | UnsetType = UNSET
     show_last_active: bool | UnsetType = UNSET
     read_receipts: bool | UnsetType = UNSET
@@ -76,6 +86,7 @@ class ProfileFields(msgspec.Struct, frozen=True, kw_only=True):
     location: Location | UnsetType | None = UNSET
     latitude: Latitude | UnsetType | None = UNSET
     longitude: Longitude | UnsetType | None = UNSET
+    travel: Place | UnsetType | None = UNSET
     website: Website | UnsetType | None = UNSET
     interests: Topics | UnsetType | None = UNSET
     prompts: Prompts | UnsetType | None = UNSET
@@ -110,18 +121,26 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Preferences(msgspec.Struct, frozen=True, kw_only=True):
-    """Whom I look for; all three genders mean everybody, `max_distance_km` null means anywhere."""
+    """Whom I look for; all three genders mean everybody, `max_distance_km` null means anywhere.
+
+    A search that runs short goes a little beyond my ages and my distance, and says so; never beyond a dealbreaker.
+    """
 
     genders: Annotated[list[Gender], Meta(examples=[["male"]])]
     min_age: Annotated[int, Meta(examples=[25])]
     max_age: Annotated[int, Meta(examples=[40])]
     max_distance_km: Annotated[int | None, Meta(examples=[50])]
+    dealbreakers: Annotated[list[Dealbreaker], Meta(examples=[["distance"]])]
 
 
 class ProfileSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What others may see of me, who may write to me, and what I am notified of."""
+    """What others may see of me, who may write to me, and what I am notified of.
+
+    Whoever is not `discoverable` is in no search, and whoever is `incognito` only in those of the people whom they like.
+    """
 
     discoverable: bool
+    incognito: bool
     show_distance: bool
     show_last_active: bool
     read_receipts: bool
@@ -132,12 +151,16 @@ class ProfileSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Me(User, frozen=True, kw_only=True):
-    """My own profile. `latitude` and `longitude` are the center of my cell; the exact point is not kept."""
+    """My own profile. `latitude` and `longitude` are the center of my cell; the exact point is not kept.
+
+    While I travel, I search and am found at `travel`.
+    """
 
     email: Annotated[str | None, Meta(examples=["maria@example.org"])]
     birthday: Annotated[str | None, Meta(examples=["1994-05-17"])]
     latitude: Annotated[float | None, Meta(examples=[52.5196])]
     longitude: Annotated[float | None, Meta(examples=[13.4069])]
+    travel: Place | None
     website: Annotated[str | None, Meta(examples=["https://example.org"])]
     interested_in: Annotated[Interest | None, Meta(examples=["male"])]
     roles: Annotated[list[str], Meta(examples=[["user"]])]
@@ -146,7 +169,10 @@ class Me(User, frozen=True, kw_only=True):
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of `profiles`, without what the database needs only for the search."""
+    """A row of `profiles`, without what the database needs only for the search.
+
+    `cell` is where the person is found, `home_cell` where they live while they travel (None: at home).
+    """
 
     user_id: int
     name: str | None = None
@@ -163,7 +189,10 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     max_age: int = 120
     max_distance_km: int | None = None
     cell: int | None = None
+    home_cell: int | None = None
+    dealbreakers: int = 0
     discoverable: bool = True
+    incognito: bool = False
     show_distance: bool = True
     show_last_active: bool = True
     read_receipts: bool = True

@@ -7,7 +7,8 @@ from dating.profiles.models import Account, Card, Profile
 
 PROFILE = """
 SELECT user_id, name, gender, born, bio, photo_url, location, website, interests, prompts, seeks, min_age, max_age,
-       max_distance_km, cell, discoverable, show_distance, show_last_active, read_receipts, messages_from, notify_matches,
+       max_distance_km, cell, home_cell, dealbreakers, discoverable OR (incognito AND NOT paused) AS discoverable, incognito,
+       show_distance, show_last_active, read_receipts, messages_from, notify_matches,
        notify_messages, notify_likes, last_active
 FROM profiles WHERE user_id = :user_id
 """
@@ -23,7 +24,8 @@ UPDATE profiles SET
     name = :name, gender = :gender, born = :born, bio = :bio, photo_url = :photo_url, has_photo = :has_photo,
     location = :location, website = :website, interests = :interests, prompts = :prompts, seeks = :seeks, min_age = :min_age,
     max_age = :max_age, max_distance_km = :max_distance_km, reach = :reach, cell = :cell, x = :x, y = :y, z = :z,
-    near_lane = :near_lane, area_lane = :area_lane, region_lane = :region_lane, discoverable = :discoverable,
+    home_cell = :home_cell, dealbreakers = :dealbreakers, incognito = :incognito, paused = :paused, near_lane = :near_lane,
+    area_lane = :area_lane, region_lane = :region_lane, discoverable = :discoverable,
     show_distance = :show_distance, show_last_active = :show_last_active, read_receipts = :read_receipts,
     messages_from = :messages_from, notify_matches = :notify_matches, notify_messages = :notify_messages,
     notify_likes = :notify_likes, recency = :recency

@@ -21,9 +21,11 @@ from dating.profiles import places, queries
 from dating.profiles.models import (
     Account,
     Card,
+    Dealbreaker,
     Gender,
     Interest,
     Me,
+    Place,
     PreferenceChanges,
     Preferences,
     Profile,
@@ -47,6 +49,7 @@ LANE_LEVELS = (Level.NEAR, Level.AREA, Level.REGION)
 MALE, FEMALE, NONBINARY, UNKNOWN = 1, 2, 4, 8
 EVERYBODY = MALE | FEMALE | NONBINARY | UNKNOWN
 GENDERS: dict[Gender, int] = {"male": MALE, "female": FEMALE, "nonbinary": NONBINARY}
+DEALBREAKERS: dict[Dealbreaker, int] = {"age": 1, "distance": 2}
 INTERESTS: dict[Interest, int] = {
     "male": MALE,
     "female": FEMALE,
@@ -106,8 +109,9 @@ async def change(tx: Transaction, user_id: int, fields: ProfileFields, hysteresi
     Raises BadBirthday, UnderAge, BirthdayFixed, HalfPlace, ReversedAges.
     """
     profile = merge(await require_profile(tx, user_id), fields, today(tx.now), hysteresis_meters)
-    if profile.cell is not None:
-        await queries.settle(tx, describe_cell(profile.cell))
+    for cell in (profile.cell, profile.home_cell):
+        if cell is not None:
+            await queries.settle(tx, describe_cell(cell))
     await queries.save(tx, to_row(profile))
     return await me(tx, user_id)
 
@@ -123,9 +127,9 @@ async def change_mine(
 
 async def would_move(tx: Transaction, user_id: int, fields: ProfileFields, hysteresis_meters: float) -> bool:
     """Whether these changes put the person into another cell."""
-    current = (await require_profile(tx, user_id)).cell
-    place = choose_cell(current, fields, hysteresis_meters)
-    return isinstance(place, int) and place != current
+    profile = await require_profile(tx, user_id)
+    found, home = choose_places(profile, fields, hysteresis_meters)
+    return found not in (None, profile.cell, profile.home_cell) or home not in (None, profile.cell, profile.home_cell)
 
 
 async def erase(tx: Transaction, user_id: int) -> None:
@@ -156,7 +160,7 @@ def merge(profile: Profile, fields: ProfileFields, now: date, hysteresis_meters:
         "interests": encode_list(fields.interests),
         "prompts": encode_list(fields.prompts),
         "seeks": UNSET if fields.interested_in is UNSET else INTERESTS[fields.interested_in or "everyone"],
-        "cell": choose_cell(profile.cell, fields, hysteresis_meters),
+        **dict(zip(("cell", "home_cell"), choose_places(profile, fields, hysteresis_meters), strict=True)),
         **({} if fields.preferences is UNSET else merge_preferences(fields.preferences)),
         **({} if fields.settings is UNSET else msgspec.structs.asdict(fields.settings)),
     }
@@ -171,6 +175,8 @@ def merge_preferences(changes: PreferenceChanges) -> dict[str, Any]:
     given: dict[str, Any] = {"max_distance_km": changes.max_distance_km}
     if changes.genders is not UNSET:
         given["seeks"] = to_seeks(changes.genders or [])
+    if changes.dealbreakers is not UNSET:
+        given["dealbreakers"] = sum(DEALBREAKERS[name] for name in set(changes.dealbreakers or []))
     if changes.min_age is not UNSET:
         given["min_age"] = changes.min_age or ADULT
     if changes.max_age is not UNSET:
@@ -212,6 +218,21 @@ def parse_day(text: str) -> date:
         raise BadBirthday(errors=[FieldError("birthday", BadBirthday.detail)]) from error
 
 
+def choose_places(profile: Profile, fields: ProfileFields, hysteresis_meters: float) -> tuple[int | None, int | None]:
+    """Where somebody is found, and where they live meanwhile if they travel. Who has no place moves. Raises HalfPlace."""
+    travels = profile.home_cell is not None
+    current = profile.home_cell if travels else profile.cell
+    home = choose_cell(current, fields, hysteresis_meters)
+    if home is UNSET:
+        home = current
+    if fields.travel is UNSET:
+        return (profile.cell, home) if travels and home is not None else (home, None)
+    if fields.travel is None:
+        return home, None
+    point = Point(fields.travel.latitude, fields.travel.longitude)
+    return places.snap(point, profile.cell if travels else None, hysteresis_meters), home
+
+
 def choose_cell(current: int | None, fields: ProfileFields, hysteresis_meters: float) -> int | UnsetType | None:
     """The cell for the given place, None for a cleared one. Raises HalfPlace."""
     latitude, longitude = fields.latitude, fields.longitude
@@ -235,6 +256,8 @@ def to_row(profile: Profile) -> dict[str, object]:
         **row,
         **dict(zip("xyz", place, strict=True)),
         **lanes,
+        "discoverable": profile.discoverable and not profile.incognito,
+        "paused": not profile.discoverable,
         "has_photo": profile.photo_url is not None,
         "reach": None if limit is None else places.cosine(limit),
         "recency": round_down(last_active, HOUR if profile.show_last_active else DAY),
@@ -312,7 +335,9 @@ def show_activity(card: Card, viewer_id: int | None) -> str | None:
 
 def show_me(profile: Profile, account: Account, now: int) -> Me:
     """A profile as its owner sees it."""
-    point = places.center(profile.cell) if profile.cell is not None else None
+    home = profile.cell if profile.home_cell is None else profile.home_cell
+    point = places.center(home) if home is not None else None
+    abroad = places.center(profile.cell) if profile.cell is not None and profile.home_cell is not None else None
     return Me(
         **show_common(profile, now),
         id=profile.user_id,
@@ -325,6 +350,7 @@ def show_me(profile: Profile, account: Account, now: int) -> Me:
         birthday=None if profile.born is None else to_day(profile.born).isoformat(),
         latitude=point and point.latitude,
         longitude=point and point.longitude,
+        travel=None if abroad is None else Place(abroad.latitude, abroad.longitude),
         website=profile.website,
         interested_in=to_interest(profile.seeks),
         roles=[account.role],
@@ -357,6 +383,7 @@ def show_preferences(profile: Profile) -> Preferences:
         min_age=profile.min_age,
         max_age=profile.max_age,
         max_distance_km=profile.max_distance_km,
+        dealbreakers=[name for name, bit in DEALBREAKERS.items() if bit & profile.dealbreakers],
     )
 
 
