@@ -1,9 +1,9 @@
-"""Run every benchmark, or the named ones: `python -m bench [messages cluster swipes candidates sockets]`."""
+"""Run every benchmark, or the named ones: `python -m bench [messages cluster swipes candidates sockets chats]`."""
 
 import subprocess
 import sys
 
-ALL = ["messages", "cluster", "swipes", "candidates", "sockets"]
+ALL = ["messages", "cluster", "swipes", "candidates", "sockets", "chats"]
 
 
 def main() -> int:

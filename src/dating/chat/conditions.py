@@ -3,7 +3,8 @@
 # A chat `c` is open to me: nobody has closed it, and the other person of a direct chat is there and not hidden from me.
 OPEN = """c.closed_at IS NULL AND (c.kind = 'group' OR (
     NOT EXISTS (SELECT 1 FROM hidden WHERE viewer_id = :me AND other_id = c.low_id + c.high_id - :me)
-    AND 2 = (SELECT COUNT(*) FROM people WHERE id IN (c.low_id, c.high_id))))"""
+    AND EXISTS (SELECT 1 FROM people WHERE id = c.low_id + c.high_id - :me)
+    AND EXISTS (SELECT 1 FROM people WHERE id = :me)))"""
 MINE = "EXISTS (SELECT 1 FROM members WHERE chat_id = c.id AND user_id = :me AND left_at IS NULL)"
 
 # A message `m` is for me to see; `mine` is my seat in its chat.

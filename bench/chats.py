@@ -1,0 +1,194 @@
+"""Chats: the list of somebody with 500 of them, pages of a long history, and a group of 200 who are all online.
+
+Of the 500 chats, 450 are direct and 50 are groups of 20; each has 20 messages, some of them unread, with reactions. The history
+has 10,000 messages, a tenth of them with reactions, and pages begin anywhere in it. Requests come one after the other, as one
+application asks. In the group every message goes to 200 sockets; the CPU of a frame is that of the whole server, from
+the request to the last socket, divided by frames.
+"""
+
+import asyncio
+import os
+import random
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.kit import Postgres
+
+from bench import lab
+from bench.sockets import open_sockets
+from dating.database import Transaction, connect
+from dating.settings import Settings
+
+CHATS = 500
+GROUPS = 50
+GROUP_SIZE = 20
+MESSAGES = 20
+LONG = 10_000
+ONLINE = 200
+SAID = 100
+ASKED = 400
+SEED = 11
+
+ADD_CHATS = """
+INSERT INTO chats (id, kind, name, low_id, high_id, message_count, last_at, created_at)
+VALUES (:id, :kind, :name, CAST(:low_id AS BIGINT), CAST(:high_id AS BIGINT), :count, :at, :at)
+"""
+ADD_MEMBERS = "INSERT INTO members (chat_id, user_id, read_id, read_count, joined_at) VALUES (:chat_id, :user_id, 0, :read, 0)"
+ADD_MESSAGES = """
+INSERT INTO messages (id, chat_id, sender_id, content, created_at) VALUES (:id, :chat_id, :sender_id, :content, :id)
+"""
+ADD_REACTIONS = "INSERT INTO reactions (message_id, user_id, emoji, created_at) VALUES (:message_id, :user_id, '👍', 0)"
+WORDS = ["Привет!", "Как", "прошёл", "день?", "Let", "us", "meet", "at", "seven", "by", "the", "old", "bridge.", "🌧️"]
+
+
+class Filling:
+    """Rows for one database, made by a seed."""
+
+    def __init__(self, people: list[int]) -> None:
+        self.people = people
+        self.dice = random.Random(SEED)
+        self.rows: dict[str, list[dict[str, Any]]] = {sql: [] for sql in (ADD_CHATS, ADD_MEMBERS, ADD_MESSAGES, ADD_REACTIONS)}
+        self.last = 0
+
+    def chat(self, members: list[int], messages: int, name: str | None = None) -> int:
+        """One chat with its messages, every tenth of which has a reaction; its id."""
+        chat_id = len(self.rows[ADD_CHATS]) + 1
+        low, high = (None, None) if name else sorted(members)
+        row = {"id": chat_id, "kind": "group" if name else "direct", "name": name, "low_id": low, "high_id": high}
+        self.rows[ADD_CHATS].append(row | {"count": messages, "at": self.dice.randrange(10**15)})
+        for user_id in members:
+            self.rows[ADD_MEMBERS].append({"chat_id": chat_id, "user_id": user_id, "read": self.dice.randrange(messages + 1)})
+        for number in range(messages):
+            self.last += 1
+            content = " ".join(self.dice.choices(WORDS, k=12))
+            sender_id = self.dice.choice(members)
+            self.rows[ADD_MESSAGES].append({"id": self.last, "chat_id": chat_id, "sender_id": sender_id, "content": content})
+            if number % 10 == 0:
+                self.rows[ADD_REACTIONS].append({"message_id": self.last, "user_id": self.dice.choice(members)})
+        return chat_id
+
+    def make(self) -> tuple[int, int]:
+        """Everything; the ids of the long chat and of the group that is online."""
+        reader, *others = self.people
+        long = self.chat([reader, others[0]], LONG)
+        for other in others[1 : CHATS - GROUPS]:
+            self.chat([reader, other], MESSAGES)
+        for number in range(GROUPS - 1):
+            self.chat([reader, *self.dice.sample(others, GROUP_SIZE - 1)], MESSAGES, f"Походы {number}")
+        return long, self.chat(self.people[:ONLINE], 1, "Все")
+
+    async def write(self, tx: Transaction) -> None:
+        """Put it all into the database."""
+        for sql, rows in self.rows.items():
+            await tx.many(sql, rows)
+
+
+async def set_numbers(tx: Transaction, filling: Filling) -> None:
+    """PostgreSQL: go on counting after what was filled in."""
+    await tx.all(int, "SELECT setval('messages_id_seq', CAST(:last AS BIGINT))", last=filling.last)
+    await tx.all(int, "SELECT setval('chats_id_seq', CAST(:last AS BIGINT))", last=len(filling.rows[ADD_CHATS]))
+    await tx.run("ANALYZE")
+
+
+@asynccontextmanager
+async def databases() -> AsyncIterator[dict[str, dict[str, str]]]:
+    """An empty database of either kind, as settings of the environment."""
+    postgres = await asyncio.to_thread(Postgres)
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            yield {
+                "SQLite": {"DATABASE_PATH": f"{folder}/bench.db"},
+                "PostgreSQL": {"DATABASE_URL": postgres.create("bench")},
+            }
+        finally:
+            postgres.close()
+
+
+async def ask(port: int, token: str, paths: list[str]) -> list[float]:
+    """Milliseconds of each of the requests, one after the other."""
+    times = []
+    async with lab.Client(port) as client:
+        for path in paths:
+            start = time.perf_counter()
+            status, answer = await client.request("GET", path, token=token)
+            times.append((time.perf_counter() - start) * 1000)
+            if status != 200 or len(answer) < 1000:
+                raise RuntimeError(answer.decode())
+    return times[len(times) // 10 :]  # the first ones warm up
+
+
+async def tell_group(subject: lab.Subject, tokens: list[str], group: int) -> dict[str, Any]:
+    """Messages to 200 sockets: the server's CPU for each frame, and the time until the last socket has a message."""
+    sockets = await open_sockets(subject.port, tokens)
+    came = [0] * len(sockets)
+
+    async def hear(number: int) -> None:
+        async for frame in sockets[number]:
+            came[number] += '"message"' in str(frame)
+
+    ears = [asyncio.create_task(hear(number)) for number in range(len(sockets))]
+    times, spent = [], list[float]()
+    await asyncio.sleep(1)
+    async with lab.cpu_of(subject.pid, spent), lab.Client(subject.port) as client:
+        for said in range(1, SAID + 1):
+            start = time.perf_counter()
+            status, answer = await client.request("POST", "/messages/send", {"chat_id": group, "content": "Всем"}, tokens[0])
+            if status != 201:
+                raise RuntimeError(answer.decode())
+            while min(came) < said:
+                await asyncio.sleep(0.001)
+            times.append((time.perf_counter() - start) * 1000)
+    for ear in ears:
+        ear.cancel()
+    frames = SAID * len(sockets)
+    return row("one message to 200 sockets", times) | {"CPU µs per frame": spent[0] / frames * 1e6}
+
+
+def row(question: str, times: list[float]) -> dict[str, Any]:
+    """A line of the table."""
+    return {
+        "question": question,
+        "p50 ms": lab.quantile(times, 0.5),
+        "p95 ms": lab.quantile(times, 0.95),
+        "p99 ms": lab.quantile(times, 0.99),
+        "CPU µs per frame": "",
+    }
+
+
+async def measure(name: str, environment: dict[str, str]) -> list[dict[str, Any]]:
+    """All questions on one database."""
+    async with lab.ours(**environment) as subject:
+        people = await lab.register(subject.port, CHATS)
+        filling = Filling([person["id"] for person in people])
+        long, group = filling.make()
+        settings = {"database_url": environment.get("DATABASE_URL"), "database_path": Path(environment.get("DATABASE_PATH", "-"))}
+        db = connect(Settings(**settings))
+        await db.open()
+        await db.write(filling.write)
+        if name == "PostgreSQL":
+            await db.write(set_numbers, filling)
+        await db.close()
+        token, dice = people[0]["token"], random.Random(SEED)
+        anywhere = [f"/chat/messages/{long}?limit=50&before_id={dice.randrange(1000, LONG)}" for _ in range(ASKED)]
+        rows = [
+            row("list of 20 of 500 chats", await ask(subject.port, token, ["/chats?limit=20"] * ASKED)),
+            row("list of 100 of 500 chats", await ask(subject.port, token, ["/chats?limit=100"] * ASKED)),
+            row("newest 50 messages of 10,000", await ask(subject.port, token, [f"/chat/messages/{long}?limit=50"] * ASKED)),
+            row("50 messages anywhere in 10,000", await ask(subject.port, token, anywhere)),
+            await tell_group(subject, [person["token"] for person in people[:ONLINE]], group),
+        ]
+    return [{"database": name} | one for one in rows]
+
+
+async def main() -> None:
+    async with databases() as kinds:
+        rows = [one for name, environment in kinds.items() for one in await measure(name, environment)]
+    lab.report("chats", rows, f"{os.cpu_count()} cores carry server, database and client; sockets read by Python clients")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
