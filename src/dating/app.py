@@ -19,6 +19,7 @@ from dating.accounts import routes as accounts
 from dating.accounts import service as accounts_service
 from dating.accounts.mail import make_mailer
 from dating.accounts.passwords import Passwords
+from dating.calls import routes as calls
 from dating.chat import receipts
 from dating.chat import routes as chat
 from dating.database import Database, connect
@@ -56,6 +57,7 @@ HANDLERS = [
     *profiles.handlers,
     *matching.handlers,
     *chat.handlers,
+    *calls.handlers,
     *safety.handlers,
     realtime.start_socket,
     realtime.refuse_plain,

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from dating import idempotency
 from dating.accounts import service as accounts
+from dating.calls import service as calls
 from dating.chat import expiry, invites
 from dating.clock import DAY
 from dating.database import Database
@@ -22,6 +23,7 @@ logger = logging.getLogger(__name__)
 ROUND = 3600.0  # seconds between sweeps, jittered
 ANSWERS_KEPT = DAY
 MINUTE = 60.0
+RINGING = 10.0  # seconds that a call which nobody takes may ring on at most
 TOUCHED = 500  # people whose activity one transaction notes: keeps the writer free for others in between
 
 
@@ -45,6 +47,7 @@ class Jobs:
             asyncio.create_task(self._repeat(MINUTE, self.make_picks)),
             asyncio.create_task(self._repeat(MINUTE, self.expire)),
             asyncio.create_task(self._repeat(MINUTE, self.renew_statistics)),
+            asyncio.create_task(self._repeat(RINGING, self.end_calls)),
         ]
 
     async def close(self) -> None:
@@ -79,6 +82,11 @@ class Jobs:
     async def renew_statistics(self) -> None:
         """The fairness page, when it has become old."""
         await fairness.renew(self._db)
+
+    async def end_calls(self) -> None:
+        """Calls that nobody took, or that never ended."""
+        while await self._db.write(calls.end_overdue) == calls.AT_ONCE:
+            pass
 
     async def sweep(self) -> None:
         """Drop everything whose time is over."""

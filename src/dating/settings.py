@@ -123,6 +123,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     socket_silence_seconds: Annotated[Period, Meta(description="a silent socket is dead after this")] = 60.0
     socket_stall_seconds: Annotated[Period, Meta(description="a socket that takes nothing is closed after this")] = 30.0
     typing_seconds: Annotated[Moment, Meta(description="least time between typing events of one chat")] = 3.0
+    ice_servers: Annotated[
+        tuple[str, ...], Meta(description="STUN and TURN servers for calls, such as stun:stun.example.org:3478, comma-separated")
+    ] = ()
+    turn_secret: Annotated[str | None, Meta(description="the TURN servers' shared secret", extra=HIDDEN)] = None
     presence_seconds: Annotated[Period, Meta(description="time between rounds in which comings and goings are told")] = 5.0
     tops_seconds: Annotated[Period, Meta(description="time between comparisons of inbox tops, jittered")] = 45.0
 
@@ -163,6 +167,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = 2000
     limit_profile: Annotated[Limit, Meta(description="other people's profiles opened by one person")] = "2000/day"
     limit_location: Annotated[Limit, Meta(description="places one person may set")] = "20/hour"
+    limit_call: Annotated[Limit, Meta(description="calls that one person begins")] = "20/minute"
+    limit_signal: Annotated[Limit, Meta(description="what one person's devices say during calls")] = "1200/minute"
     limit_export: Annotated[Limit, Meta(description="archives of their data that one person may ask for")] = "5/hour"
     limit_socket: Annotated[Limit, Meta(description="socket tokens of one person")] = "60/minute"
 

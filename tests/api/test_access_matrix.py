@@ -36,6 +36,8 @@ class World:
         self.group_id = made.json()["id"]
         invite = (await self.owner.post(f"/api/chats/{self.group_id}/invites", json={})).json()
         self.invite_id, self.invite_token = invite["id"], invite["token"]
+        called = await self.owner.post("/api/calls", json={"chat_id": self.chat_id, "sdp": "v=0"})
+        self.call_id = called.json()["id"]
         await self.owner.match(self.blocked)
         assert (await self.owner.post(f"/api/users/{self.blocked.id}/block")).status_code == 200
         self.session_id = (await self.owner.get("/sessions")).json()["sessions"][0]["id"]
@@ -50,6 +52,7 @@ class World:
             "message_id": self.poll_id if operation.endswith("/vote") else self.message_id,
             "invite_id": self.invite_id,
             "session_id": self.session_id,
+            "call_id": self.call_id,
         }
 
     async def ask(self, actor: str, method: str, path: str, body: Any) -> httpx.Response:
@@ -179,6 +182,12 @@ MATRIX = {
     "DELETE /api/users/{user_id}/block": Row((401, 400, 200, 200, 200)),
     "GET /api/users/blocked": Row(signed_in(200)),
     "POST /ws/start": Row(signed_in(200)),
+    "GET /api/calls/servers": Row(signed_in(200)),
+    "POST /api/calls": Row((401, 409, 409, 404, 404), lambda world: {"chat_id": world.chat_id, "sdp": "v=0"}),  # they are in one
+    "GET /api/calls/{call_id}": Row(MEMBERS),
+    "POST /api/calls/{call_id}/answer": Row((401, 409, 200, 404, 404), lambda world: {"sdp": "v=0"}),
+    "POST /api/calls/{call_id}/signal": Row(MEMBERS, lambda world: {"kind": "ice", "payload": "candidate:1"}),
+    "POST /api/calls/{call_id}/hangup": Row(MEMBERS),
 }
 OF_GROUPS = {
     *[name for name in MATRIX if "/members" in name or "/invites" in name],
@@ -260,6 +269,11 @@ async def test_hidden_answers_like_absent(api: Api, actor: str) -> None:
         ("POST", "/api/messages/{}/pin", world.message_id, {"on": True}),
         ("GET", "/api/messages/{}/versions", world.message_id, None),
         ("POST", "/messages/read", None, {"chat_id": world.chat_id, "message_ids": [world.message_id]}),
+        ("GET", "/api/calls/{}", world.call_id, None),
+        ("POST", "/api/calls", None, {"chat_id": world.chat_id, "sdp": "v=0"}),
+        ("POST", "/api/calls/{}/answer", world.call_id, {"sdp": "v=0"}),
+        ("POST", "/api/calls/{}/signal", world.call_id, {"kind": "ice", "payload": "x"}),
+        ("POST", "/api/calls/{}/hangup", world.call_id, None),
     ]
     if actor == "blocked":
         pairs += [

@@ -84,6 +84,12 @@ ROWS: dict[str, tuple[Row, ...]] = {
     "reactions": ({}, {"message_id": IN_GROUP}),
     "pins": ({}, {"message_id": IN_GROUP, "chat_id": GROUP}),
     "invites": ({"chat_id": GROUP},),
+    "calls": (
+        {"media": "audio", "reason": "missed", "callee_id": OTHER},
+        {"id": 1_000_000_004, "media": "video", "reason": "missed", "caller_id": OTHER},
+    ),
+    "call_seats": ({}, {"user_id": OTHER}),
+    "call_signals": ({"kind": "offer"}, {"kind": "answer", "n": 1, "user_id": OTHER}),
     "pairs": tuple({"low_action": "like", "high_action": "superlike", **side} for side in SIDES),
     "likes_used": ({},),
     "spent": ({"kind": "boost"},),

@@ -202,6 +202,7 @@ ONE_PROCESS = {
     "api/test_explain.py": 2,
     "api/test_search_oracle.py": 1,
     "api/test_sessions.py": 1,
+    "ws/test_calls.py": 1,
     "ws/test_socket.py": 2,
 }
 

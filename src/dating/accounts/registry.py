@@ -12,6 +12,7 @@ import msgspec
 
 from dating import idempotency
 from dating.accounts import queries
+from dating.calls import service as calls
 from dating.chat import archive as chat
 from dating.database import Transaction
 from dating.matching import service as matching
@@ -31,6 +32,7 @@ async def silence(tx: Transaction, user_id: int) -> None:
 ERASERS: tuple[Eraser, ...] = (
     silence,
     matching.erase,
+    calls.erase,
     chat.erase,
     profiles.erase,
     safety.erase,
@@ -40,7 +42,7 @@ ERASERS: tuple[Eraser, ...] = (
 )
 """Who forgets a person, in this order: matches end before their chats go, chats before the people in them."""
 
-EXPORTERS: tuple[Exporter, ...] = (matching.export, safety.export, idempotency.export)
+EXPORTERS: tuple[Exporter, ...] = (matching.export, calls.export, safety.export, idempotency.export)
 """Who says what they hold on a person, beside what `export.collect` needs by name."""
 
 PERSONAL = {
@@ -62,6 +64,9 @@ PERSONAL = {
     "reactions": "with their messages, and the person's own",
     "pins": "with their messages, and the person's own",
     "invites": "those that the person made",
+    "calls": "of both sides",
+    "call_seats": "with the call",
+    "call_signals": "with the call",
     "pairs": "of both sides",
     "likes_used": "by matching",
     "spent": "by matching",

@@ -26,6 +26,7 @@ DURABLE = (
     events.MemberJoined,
     events.MemberLeft,
     events.Unmatch,
+    events.Call,
     events.Hidden,
 )
 """What goes through the inbox and therefore carries `seq`."""
@@ -46,9 +47,11 @@ EXAMPLES: list[Event | Frame] = [
     events.MemberJoined(43, 9, by_link=True),
     events.MemberLeft(43, 9),
     events.Unmatch(42, 7),
+    events.Call(9, 42, 5, "ended", "audio", "declined"),
     events.Hidden(),
     events.Typing(42, 5),
     events.Presence(5, False, "2026-11-20T09:00:00.000Z"),
+    events.Signal(9, 5, 1, "ice", "candidate:1 1 udp 2122260223 192.0.2.7 50123 typ host"),
     events.Hello("9f2c1e5a.b0d4c3771e5a", "x3Jv1QpZ", 118, 25.0, 900),
     events.Resumed(start=118, to=131),
     events.Resync("trimmed", "x3Jv1QpZ", 5210),

@@ -11,6 +11,11 @@ import msgspec
 Id = Annotated[int, msgspec.Meta(ge=1, lt=2**53)]
 Composing = Literal["text", "voice"]
 """What somebody is making: a text, or a voice note."""
+Media = Literal["audio", "video"]
+CallState = Literal["ringing", "answered", "ended"]
+Ending = Literal["hung_up", "cancelled", "declined", "missed", "lost"]
+"""How a call ended: by either after the answer, by the caller or the callee before it, by nobody's answer, or after hours."""
+SignalKind = Literal["offer", "answer", "ice"]
 
 
 class Event(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True):
@@ -177,6 +182,17 @@ class Unmatch(Event, frozen=True, tag="unmatch"):
     user_id: int
 
 
+class Call(Event, frozen=True, tag="call"):
+    """`user_id` calls, has answered or has ended the call (`reason`). Every device of both hears it: the others stop ringing."""
+
+    call_id: int
+    chat_id: int
+    user_id: int
+    state: CallState
+    media: Media
+    reason: Ending | None = None
+
+
 class Hidden(Event, frozen=True, tag="hidden"):
     """An event about somebody who has been hidden from me by a block since: only its number is left."""
 
@@ -201,6 +217,16 @@ class Presence(Event, frozen=True, tag="presence"):
     user_id: int
     online: bool
     last_seen: str | None = None
+
+
+class Signal(Event, frozen=True, tag="signal"):
+    """What the other device of a call says to mine. `n` counts those of both: after a hole, read the call."""
+
+    call_id: int
+    user_id: int
+    n: int
+    kind: SignalKind
+    payload: str
 
 
 # --- about the connection itself --------------------------------------------------------------------------------------------

@@ -222,6 +222,11 @@ async def tell_members(tx: Transaction, said: Sequence[tuple[int, Event]]) -> No
     tx.notices += [Told(entry.user_id, entry.seq, events[entry.event]) for entry in entries]
 
 
+def pass_on(tx: Transaction, people: list[int], event: Event) -> None:
+    """After the commit, send an ephemeral event to those of the people who are connected, here or elsewhere."""
+    tx.notices.append(Passing(people, msgspec.json.encode(event)))
+
+
 async def hold(tx: Transaction, people: Iterable[int]) -> None:
     """Let nobody tell these people anything until this transaction ends: what it changes comes before what they are told next."""
     await tx.run(HOLD, people=msgspec.json.encode(sorted(people)).decode())
