@@ -180,6 +180,9 @@ MATRIX = {
     "POST /api/chats/join": Row((401, 200, 200, 201, 201), lambda world: {"token": world.invite_token}),
     "POST /api/users/{user_id}/block": Row((401, 400, 200, 200, 200)),  # whoever is blocked may block back
     "DELETE /api/users/{user_id}/block": Row((401, 400, 200, 200, 200)),
+    "POST /api/users/{user_id}/hide": Row((401, 400, 200, 200, 404)),
+    "DELETE /api/users/{user_id}/hide": Row((401, 400, 200, 200, 404)),
+    "GET /api/users/hidden": Row(signed_in(200)),
     "GET /api/users/blocked": Row(signed_in(200)),
     "POST /ws/start": Row(signed_in(200)),
     "GET /api/calls/servers": Row(signed_in(200)),
@@ -204,6 +207,7 @@ LISTS = [
     "/chats",
     "/api/chats",
     "/api/users/blocked",
+    "/api/users/hidden",
     "/sessions",
     "/me",
 ]

@@ -56,6 +56,7 @@ ROWS: dict[str, tuple[Row, ...]] = {
     "inbox_heads": ({}, {"user_id": OTHER, "seq": 1, "acked": 1}),
     "tickets": ({},),
     "blocks": ({"blocked_id": OTHER}, {"blocker_id": OTHER}),
+    "hides": ({"hidden_id": OTHER}, {"hider_id": OTHER}),
     "profiles": (
         {
             "gender": 8,

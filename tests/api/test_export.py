@@ -27,6 +27,7 @@ KINDS = {
     "pins": "pins WHERE user_id = :me",
     "invites": "invites WHERE creator_id = :me",
     "blocks": "blocks WHERE blocker_id = :me",
+    "hides": "hides WHERE hider_id = :me",
     "inbox": "inbox WHERE user_id = :me",
     "idempotency_keys": "answers WHERE user_id = :me",
 }
@@ -100,6 +101,7 @@ async def test_every_row_and_text_of_mine_is_there(settings: Settings) -> None:
         await anna.post("/messages/read", json={"chat_id": open_id, "message_ids": [replies[2]["id"]]})
         await anna.delete(f"/matches/{people[1].id}", headers={"Idempotency-Key": "my-key"})
         await anna.post(f"/api/users/{people[2].id}/block")
+        await anna.post(f"/api/users/{people[3].id}/hide")
         mine_there = (await anna.say(open_id, "моё, ещё не исправлено"))["id"]
         await anna.post(f"/api/messages/{mine_there}/edit", json={"content": "моё исправленное"})
         poll = await anna.say(open_id, "мой вопрос?", poll={"options": ["мой ответ", "иной"]})

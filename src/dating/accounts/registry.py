@@ -54,6 +54,7 @@ PERSONAL = {
     "inbox_heads": "by the inbox",
     "tickets": "by redis_tickets",
     "blocks": "of both sides",
+    "hides": "of both sides",
     "profiles": "by profiles",
     "chats": "direct ones; groups stay",
     "members": "with the chat, and the person's seats in groups",

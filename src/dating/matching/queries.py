@@ -77,12 +77,12 @@ SELECT s.other_id
 FROM swipes s
 WHERE s.user_id = :me_id AND s.action IS NULL AND s.other_action IN ('like', 'superlike')
   AND EXISTS (SELECT 1 FROM people WHERE id = s.other_id)
-  AND NOT EXISTS (SELECT 1 FROM hidden WHERE viewer_id = :me_id AND other_id = s.other_id)
+  AND NOT EXISTS (SELECT 1 FROM unwanted WHERE viewer_id = :me_id AND other_id = s.other_id)
   AND (CAST(:last_seen_id AS BIGINT) IS NULL
        OR (s.other_acted_at, s.other_id)
           < (SELECT l.other_acted_at, l.other_id FROM swipes l WHERE l.user_id = :me_id AND l.other_id = :last_seen_id
              AND l.other_action IN ('like', 'superlike') AND (l.action IS NULL OR l.other_acted_at <= l.acted_at)
-             AND NOT EXISTS (SELECT 1 FROM hidden WHERE viewer_id = :me_id AND other_id = l.other_id)))
+             AND NOT EXISTS (SELECT 1 FROM unwanted WHERE viewer_id = :me_id AND other_id = l.other_id)))
 ORDER BY s.other_acted_at DESC, s.other_id DESC
 LIMIT :limit OFFSET :offset
 """

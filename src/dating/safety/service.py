@@ -1,7 +1,8 @@
 """Who may see whom.
 
 A block hides two people from each other everywhere, at once and both ways; it changes nothing else, so everything is back after
-the unblock. Queries ask the view `hidden`; a service asks `require_visible`.
+the unblock. Queries ask the view `hidden`; a service asks `require_visible`. Lists of people ask the view `unwanted`, which adds
+whom the viewer has hidden from these lists alone: one way, and nobody is told.
 
 **A block wins over every later delivery.** Blocking first takes the rows under which both people's inboxes grow, so the block
 commits either before or after any transaction that tells one of them something. Whoever tells somebody about somebody asks
@@ -18,7 +19,7 @@ from dating.database import Transaction
 from dating.errors import Malformed, NotFound
 from dating.realtime import inbox
 from dating.safety import queries
-from dating.safety.models import Blocked, BlockedPerson, Unblocked
+from dating.safety.models import Blocked, BlockedPerson, Hidden, HiddenPerson, Unblocked, Unhidden
 
 END_OF_IDS = 2**53
 
@@ -28,6 +29,13 @@ class BlockSelf(Malformed):
 
     code = "block_self"
     detail = "You cannot block yourself."
+
+
+class HideSelf(Malformed):
+    """400: nobody can hide themselves."""
+
+    code = "hide_self"
+    detail = "You cannot hide yourself."
 
 
 class NoSuchPerson(NotFound):
@@ -72,14 +80,40 @@ async def blocked(tx: Transaction, me_id: int, limit: int, offset: int, last_see
     return [BlockedPerson(row.id, row.username, row.name, rfc3339(row.blocked_at)) for row in rows]
 
 
+async def hide(tx: Transaction, me_id: int, other_id: int) -> Hidden:
+    """Let somebody come up no more in my lists of people; nothing else changes. A repeat is harmless.
+
+    Raises HideSelf or NoSuchPerson.
+    """
+    await _require_hideable(tx, me_id, other_id)
+    await queries.hide(tx, me_id, other_id)
+    return Hidden()
+
+
+async def unhide(tx: Transaction, me_id: int, other_id: int) -> Unhidden:
+    """Take that back, if it is so. Raises HideSelf or NoSuchPerson."""
+    await _require_hideable(tx, me_id, other_id)
+    await queries.unhide(tx, me_id, other_id)
+    return Unhidden()
+
+
+async def hides(tx: Transaction, me_id: int, limit: int, offset: int, last_seen_id: int | None) -> list[HiddenPerson]:
+    """Whom I have hidden, the latest first; `last_seen_id` is the last one of the page before."""
+    rows = await queries.hides(tx, me_id, limit, offset, last_seen_id)
+    return [HiddenPerson(row.id, row.username, row.name, rfc3339(row.hidden_at)) for row in rows]
+
+
 async def erase(tx: Transaction, user_id: int) -> None:
-    """Forget every block by and of a person whose account is being deleted."""
+    """Forget every block and hide by and of a person whose account is being deleted."""
     await queries.erase(tx, user_id)
 
 
 async def export(tx: Transaction, user_id: int) -> dict[str, Sequence[msgspec.Struct]]:
-    """The person's own blocks. Who has blocked the person is nobody's business."""
-    return {"blocks": await blocked(tx, user_id, END_OF_IDS, 0, None)}
+    """The person's own blocks and hides. Who has blocked the person is nobody's business."""
+    return {
+        "blocks": await blocked(tx, user_id, END_OF_IDS, 0, None),
+        "hides": await hides(tx, user_id, END_OF_IDS, 0, None),
+    }
 
 
 async def _require_other(tx: Transaction, me_id: int, other_id: int) -> None:
@@ -87,3 +121,9 @@ async def _require_other(tx: Transaction, me_id: int, other_id: int) -> None:
         raise BlockSelf
     if not (0 < other_id < END_OF_IDS and await queries.is_there(tx, other_id)):
         raise NoSuchPerson
+
+
+async def _require_hideable(tx: Transaction, me_id: int, other_id: int) -> None:
+    if me_id == other_id:
+        raise HideSelf
+    await require_visible(tx, me_id, other_id)
