@@ -30,6 +30,7 @@ from dating.jobs import Jobs
 from dating.matching import routes as matching
 from dating.matching.deck import Decks
 from dating.migrate import migrate
+from dating.moderation import routes as moderation
 from dating.observe import Metrics
 from dating.operations import handlers as operations
 from dating.operations import watch
@@ -59,6 +60,7 @@ HANDLERS = [
     *chat.handlers,
     *calls.handlers,
     *safety.handlers,
+    *moderation.handlers,
     realtime.start_socket,
     realtime.refuse_plain,
 ]

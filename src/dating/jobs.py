@@ -16,6 +16,7 @@ from dating.errors import Refusal
 from dating.matching import exposure, fairness, picks, standing_queries
 from dating.profiles import service as profiles
 from dating.realtime import inbox, redis_tickets
+from dating.safety import reports
 from dating.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ class Jobs:
             asyncio.create_task(self._repeat(MINUTE, self.expire)),
             asyncio.create_task(self._repeat(MINUTE, self.renew_statistics)),
             asyncio.create_task(self._repeat(RINGING, self.end_calls)),
+            asyncio.create_task(self._repeat(MINUTE, self.lift_suspensions)),
         ]
 
     async def close(self) -> None:
@@ -88,6 +90,10 @@ class Jobs:
         while await self._db.write(calls.end_overdue) == calls.AT_ONCE:
             pass
 
+    async def lift_suspensions(self) -> None:
+        """Let back in whose suspension is over."""
+        await self._db.write(accounts.lift_expired)
+
     async def sweep(self) -> None:
         """Drop everything whose time is over."""
         now = self._db.clock()
@@ -95,6 +101,7 @@ class Jobs:
         await self._db.write(idempotency.forget, now - ANSWERS_KEPT)
         await self._db.write(redis_tickets.forget)
         await self._db.write(accounts.sweep)
+        await self._db.write(reports.forget, now - self._settings.report_days * DAY)
         await self._db.write(standing_queries.forget_lessons)
         await self._db.write(picks.forget)
         await self._db.write(invites.sweep)

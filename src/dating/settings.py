@@ -114,6 +114,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     mail_from: Annotated[Text, Meta(description="sender of mail")] = "Dating <no-reply@localhost>"
 
     inbox_days: Annotated[Count, Meta(description="days that events are kept for a resume")] = 30
+    report_days: Annotated[Count, Meta(description="days that closed reports and their evidence are kept")] = 180
     sockets_per_user: Annotated[Count, Meta(description="devices of one person at once")] = 8
     socket_frame_bytes: Annotated[Count, Meta(description="largest frame from a client")] = 4096
     socket_frames_per_second: Annotated[Count, Meta(description="frames a second from one client")] = 20
@@ -170,6 +171,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     limit_call: Annotated[Limit, Meta(description="calls that one person begins")] = "20/minute"
     limit_signal: Annotated[Limit, Meta(description="what one person's devices say during calls")] = "1200/minute"
     limit_export: Annotated[Limit, Meta(description="archives of their data that one person may ask for")] = "5/hour"
+    limit_report: Annotated[Limit, Meta(description="reports and appeals of one person")] = "20/hour"
     limit_socket: Annotated[Limit, Meta(description="socket tokens of one person")] = "60/minute"
 
     @property

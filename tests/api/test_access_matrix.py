@@ -98,6 +98,8 @@ OWNERS_MESSAGE = (401, 200, 403, 404, 404)
 MANAGERS = (401, 200, 403, 404, 404)  # the party is a plain member of the group
 SWITCH = Row(MEMBERS, lambda world: {"on": True})
 
+REPORT = {"target_kind": "person", "reason": "spam"}
+
 MATRIX = {
     "GET /healthz": Row(everybody(200)),
     "GET /health": Row(everybody(200)),
@@ -184,6 +186,19 @@ MATRIX = {
     "DELETE /api/users/{user_id}/hide": Row((401, 400, 200, 200, 404)),
     "GET /api/users/hidden": Row(signed_in(200)),
     "GET /api/users/blocked": Row(signed_in(200)),
+    "POST /api/reports": Row((401, 400, 201, 201, 404), lambda world: REPORT | {"target_id": world.owner.id}),
+    "GET /me/statements": Row(signed_in(200)),
+    "POST /me/statements/{statement_id}/appeal": Row(signed_in(404), lambda world: {"text": "Нет."}),
+    "POST /api/auth/appeal": Row(everybody(401), lambda world: {"username": world.owner.username, "password": PASSWORD}),
+    "GET /api/moderation/reports": Row(signed_in(404)),
+    "POST /api/moderation/reports/{report_id}/assign": Row(signed_in(404)),
+    "GET /api/moderation/reports/{report_id}": Row(signed_in(404)),
+    "POST /api/moderation/reports/{report_id}/resolve": Row(signed_in(404), lambda world: {"action": "dismiss"}),
+    "GET /api/moderation/appeals": Row(signed_in(404)),
+    "POST /api/moderation/appeals/{statement_id}": Row(signed_in(404), lambda world: {"overturned": True, "text": "Да."}),
+    "GET /api/moderation/transparency": Row(signed_in(404)),
+    "GET /api/moderation/audit": Row(signed_in(404)),
+    "PUT /api/moderation/users/{user_id}/role": Row(signed_in(404), lambda world: {"role": "admin", "password": PASSWORD}),
     "POST /ws/start": Row(signed_in(200)),
     "GET /api/calls/servers": Row(signed_in(200)),
     "POST /api/calls": Row((401, 409, 409, 404, 404), lambda world: {"chat_id": world.chat_id, "sdp": "v=0"}),  # they are in one

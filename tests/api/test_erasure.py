@@ -30,7 +30,7 @@ Row = dict[str, Any]
 def other(user_id: int) -> Row:
     """Somebody who stays."""
     name = f"person{user_id % 10}"
-    absent = dict.fromkeys(("email", "email_key", "email_verified_at", "banned_at", "deleted_at"))
+    absent = dict.fromkeys(("email", "email_key", "email_verified_at", "banned_at", "suspended_until", "deleted_at"))
     return {"id": user_id, "role": "user", "username": name, "username_key": name, "password": "", "created_at": 1, **absent}
 
 
@@ -47,6 +47,7 @@ ROLE_OF_OTHER = {
     "chat_id": GROUP,
     "user_id": OTHER,
 }
+ACCUSED = {"accused_id": OTHER, "target_kind": "person", "outcome": "warn"}
 ROWS: dict[str, tuple[Row, ...]] = {
     "users": ({"role": "user", "deleted_at": None}, other(OTHER), other(GONE + 1)),
     "sessions": ({},),
@@ -57,6 +58,8 @@ ROWS: dict[str, tuple[Row, ...]] = {
     "tickets": ({},),
     "blocks": ({"blocked_id": OTHER}, {"blocker_id": OTHER}),
     "hides": ({"hidden_id": OTHER}, {"hider_id": OTHER}),
+    "reports": (ACCUSED, {**ACCUSED, "id": 1, "reporter_id": OTHER, "accused_id": GONE}),
+    "statements": ({"action": "warn"},),
     "profiles": (
         {
             "gender": 8,

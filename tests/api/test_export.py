@@ -28,6 +28,8 @@ KINDS = {
     "invites": "invites WHERE creator_id = :me",
     "blocks": "blocks WHERE blocker_id = :me",
     "hides": "hides WHERE hider_id = :me",
+    "reports": "reports WHERE reporter_id = :me",
+    "statements": "statements WHERE user_id = :me",
     "inbox": "inbox WHERE user_id = :me",
     "idempotency_keys": "answers WHERE user_id = :me",
 }
@@ -50,6 +52,8 @@ ELSEWHERE = {
     "codes": "secret",
     "tickets": "secret",
     "migrations": "names nobody",
+    "audit": "what moderators did, by numbers",
+    "audit_head": "names nobody",
     "standings": "what the ranking reckons of a person, which nobody is shown",
     "lessons": "the same of a day's swipes, which are there",
     "exposures": "whom the server showed to whom",

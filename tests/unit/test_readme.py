@@ -37,7 +37,7 @@ def test_the_map_names_the_folders_beside() -> None:
 
 def test_features_have_the_same_files() -> None:
     """Each feature has routes, service, queries and models."""
-    for feature in ("accounts", "profiles", "matching", "chat", "safety"):
+    for feature in ("accounts", "profiles", "matching", "chat", "safety", "moderation"):
         names = {path.stem for path in (ROOT / "src" / "dating" / feature).glob("*.py")}
         assert {"routes", "service", "queries", "models"} <= names, feature
 

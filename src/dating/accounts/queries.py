@@ -23,9 +23,15 @@ HOLD_USER = "UPDATE users SET deleted_at = deleted_at WHERE id = :user_id"
 VERIFY_EMAIL = "UPDATE users SET email_verified_at = COALESCE(email_verified_at, :now) WHERE id = :user_id"
 SET_PASSWORD = "UPDATE users SET password = :new WHERE id = :user_id AND password = :old"  # noqa: S105  # a statement
 SET_ROLE = "UPDATE users SET role = :role WHERE id = :user_id"
+BAN = "UPDATE users SET banned_at = :now, suspended_until = CAST(:until_at AS BIGINT) WHERE id = :user_id AND deleted_at IS NULL"
+LIFT = "UPDATE users SET banned_at = NULL, suspended_until = NULL WHERE id = :user_id"
+LIFT_EXPIRED = """
+UPDATE users SET banned_at = NULL, suspended_until = NULL WHERE suspended_until <= :now AND deleted_at IS NULL
+"""
 BURY_USER = """
 UPDATE users SET username = '', username_key = :tombstone, email = NULL, email_key = NULL, email_verified_at = NULL,
-                 password = '', role = 'user', created_at = :now, banned_at = NULL, deleted_at = :now
+                 password = '', role = 'user', created_at = :now, banned_at = NULL, suspended_until = NULL,
+                 deleted_at = :now
 WHERE id = :user_id AND deleted_at IS NULL
 """
 
@@ -150,6 +156,21 @@ async def set_password(tx: Transaction, user_id: int, old: str, new: str) -> boo
 async def set_role(tx: Transaction, user_id: int, role: str) -> None:
     """Give somebody a role."""
     await tx.run(SET_ROLE, user_id=user_id, role=role)
+
+
+async def ban(tx: Transaction, user_id: int, until_at: int | None) -> None:
+    """Keep somebody out, until a moment or for good."""
+    await tx.run(BAN, user_id=user_id, until_at=until_at, now=tx.now)
+
+
+async def lift(tx: Transaction, user_id: int) -> None:
+    """Let somebody back in."""
+    await tx.run(LIFT, user_id=user_id)
+
+
+async def lift_expired(tx: Transaction) -> None:
+    """Let everybody back in whose suspension is over."""
+    await tx.run(LIFT_EXPIRED, now=tx.now)
 
 
 async def bury_user(tx: Transaction, user_id: int) -> bool:

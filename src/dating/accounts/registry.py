@@ -55,6 +55,8 @@ PERSONAL = {
     "tickets": "by redis_tickets",
     "blocks": "of both sides",
     "hides": "of both sides",
+    "reports": "by and about the person",
+    "statements": "about the person",
     "profiles": "by profiles",
     "chats": "direct ones; groups stay",
     "members": "with the chat, and the person's seats in groups",
@@ -85,6 +87,8 @@ IMPERSONAL = {
     "pick_rounds": "when the picks of a day were made where",
     "statistics": "sums over many people",
     "facts": "about the database as a whole",
+    "audit": "numbers of who did what about whom; the database refuses every change of it",
+    "audit_head": "the seal of the last row of that",
     "migrations": "the schema's own ledger",
 }
 """Every other table, and what it holds instead."""

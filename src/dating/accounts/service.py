@@ -27,6 +27,7 @@ from dating.accounts.models import (
     PasswordChange,
     Registration,
     Reset,
+    Role,
     SignedIn,
     Verification,
     Verified,
@@ -38,6 +39,8 @@ from dating.database import Database, Transaction
 from dating.errors import Conflict, Forbidden, Malformed, Unauthorized
 from dating.profiles import service as profiles
 from dating.profiles.models import Me, ProfileFields
+from dating.realtime import inbox
+from dating.realtime.protocol import Close
 from dating.settings import Settings
 from dating.throttle import Throttle
 from dating.tokens import Claims, Identity, InvalidToken
@@ -355,6 +358,46 @@ async def erase(tx: Transaction, settings: Settings, account: Account) -> None:
     await registry.erase(tx, user_id)
     if account.email is not None:
         await queries.drop_codes(tx, seal_address(settings, fold(account.email)))
+
+
+# --- what moderators and administrators decide -------------------------------------------------------------------------------
+
+
+async def ban(tx: Transaction, user_id: int, until_at: int | None) -> None:
+    """Keep somebody out, until a moment (microseconds) or for good: hidden, every socket closed, no session good."""
+    await queries.ban(tx, user_id, until_at)
+    inbox.revoke(tx, user_id, None, Close.REVOKED)
+
+
+async def lift(tx: Transaction, user_id: int) -> None:
+    """Let somebody back in, whose sessions are good again."""
+    await queries.lift(tx, user_id)
+
+
+async def lift_expired(tx: Transaction) -> None:
+    """Let everybody back in whose suspension is over."""
+    await queries.lift_expired(tx)
+
+
+async def grant_role(tx: Transaction, user_id: int, role: Role) -> None:
+    """Give somebody a role; what the processes remember of them is forgotten, and their sockets connect again."""
+    await queries.set_role(tx, user_id, role)
+    inbox.revoke(tx, user_id, None, Close.REVOKED)
+
+
+async def confirm_excluded(
+    db: Database, passwords: Passwords, throttle: Throttle, given: str, password: str, address: str
+) -> int:
+    """Who is kept out and knows their password. Raises WrongCredentials for everybody else, RateLimited or Busy."""
+    await throttle.take("login", f"{fold(given)} {address}")
+    await throttle.take("account", fold(given))
+    account = await db.read(queries.find_login, fold(given))
+    if not await passwords.verify(account.password if account else None, password) or account is None:
+        raise WrongCredentials
+    if account.banned_at is None:
+        raise WrongCredentials
+    await forgive(throttle, fold(given), address)
+    return account.id
 
 
 # --- the command line -------------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """The SQL of what is done with messages: edits, deletions, reactions, pins."""
 
+from dating.chat.models import Target
 from dating.database import Transaction
 
 # --- edits ------------------------------------------------------------------------------------------------------------------
@@ -35,6 +36,14 @@ EMPTY = """
 UPDATE messages SET content = '', links = '[]', form = NULL, edited_at = NULL, forwarded = FALSE, deleted_at = :now
 WHERE id = :message_id
 """
+HOLD_CHAT_OF = """
+UPDATE chats SET last_at = last_at WHERE id = (SELECT chat_id FROM messages WHERE id = :message_id) RETURNING closed_at IS NULL
+"""
+ANY = """
+SELECT m.id, m.chat_id, m.sender_id, m.content, COALESCE(m.form, m.kind) AS kind, m.forwarded, m.created_at, m.edited_at,
+       m.deleted_at, m.client_id, m.reply_to_id
+FROM messages AS m WHERE m.id = :message_id
+"""
 DISMISS = """
 INSERT INTO dismissals (user_id, message_id) VALUES (:me, :message_id) ON CONFLICT (user_id, message_id) DO NOTHING
 """
@@ -46,6 +55,16 @@ async def empty(tx: Transaction, message_id: int) -> None:
     for statement in STRIP:
         await tx.run(statement, message_id=message_id)
     await tx.run(EMPTY, message_id=message_id, now=tx.now)
+
+
+async def hold_chat_of(tx: Transaction, message_id: int) -> bool | None:
+    """Take the chat of a message, whoever may see it; whether it is open, None when there is none."""
+    return await tx.one(bool, HOLD_CHAT_OF, message_id=message_id)
+
+
+async def find_any(tx: Transaction, message_id: int) -> Target | None:
+    """A message, whoever may see it."""
+    return await tx.one(Target, ANY, message_id=message_id)
 
 
 async def dismiss(tx: Transaction, me: int, message_id: int) -> bool:

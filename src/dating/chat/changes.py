@@ -112,6 +112,18 @@ async def delete(tx: Transaction, me: int, message_id: int, for_all: bool) -> Do
     return Done()
 
 
+async def remove(tx: Transaction, message_id: int) -> bool:
+    """Delete a message for all by a decision of moderators; the chat, if it is open, hears it. False when it is gone already."""
+    is_open = await queries.hold_chat_of(tx, message_id)
+    target = await queries.find_any(tx, message_id)
+    if target is None or target.deleted_at is not None:
+        return False
+    await empty(tx, target)
+    if is_open:
+        await inbox.tell_members(tx, [(target.chat_id, events.MessageDeleted(target.chat_id, message_id, None, for_all=True))])
+    return True
+
+
 async def dismiss(tx: Transaction, me: int, room: Room, target: Target) -> None:
     """Take a message out of my sight, which reads it, and tell my own devices."""
     await receipts.read_in(tx, me, room, [target.id])

@@ -27,6 +27,7 @@ DURABLE = (
     events.MemberLeft,
     events.Unmatch,
     events.Call,
+    events.Statement,
     events.Hidden,
 )
 """What goes through the inbox and therefore carries `seq`."""
@@ -48,6 +49,7 @@ EXAMPLES: list[Event | Frame] = [
     events.MemberLeft(43, 9),
     events.Unmatch(42, 7),
     events.Call(9, 42, 5, "ended", "audio", "declined"),
+    events.Statement(3, "warn"),
     events.Hidden(),
     events.Typing(42, 5),
     events.Presence(5, False, "2026-11-20T09:00:00.000Z"),

@@ -90,7 +90,7 @@ class MessageEdited(Event, frozen=True, tag="message_edited"):
 class MessageDeleted(Event, frozen=True, tag="message_deleted"):
     """`user_id` has deleted a message of theirs: for all, or (told to their own devices only) for themselves.
 
-    Without a `user_id`: somebody who manages the group has deleted it.
+    Without a `user_id`: somebody who manages the group has deleted it, or a moderator.
     """
 
     chat_id: int
@@ -191,6 +191,13 @@ class Call(Event, frozen=True, tag="call"):
     state: CallState
     media: Media
     reason: Ending | None = None
+
+
+class Statement(Event, frozen=True, tag="statement"):
+    """Moderators have decided something about me, or answered my appeal: GET /me/statements has the words."""
+
+    statement_id: int
+    action: str
 
 
 class Hidden(Event, frozen=True, tag="hidden"):

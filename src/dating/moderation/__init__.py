@@ -1,0 +1,1 @@
+"""What moderators and administrators do: cases, decisions, appeals, roles."""

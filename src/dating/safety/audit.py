@@ -1,0 +1,38 @@
+"""The log of what moderators do: numbers only, sealed row by row, and refused every change by triggers of the database.
+
+A row's seal is SHA-256 over the seal before it and the row's own numbers, so that a row changed or taken out past
+the triggers shows.
+"""
+
+import hashlib
+from itertools import pairwise
+
+from dating.database import Transaction
+from dating.safety import report_queries as queries
+from dating.safety.report_models import AuditRow
+
+BEGINNING = "0" * 64
+
+
+async def record(
+    tx: Transaction, moderator_id: int, action: str, *, report_id: int | None = None, person_id: int | None = None
+) -> None:
+    """Write down who did what, in the transaction that does it."""
+    previous = await queries.take_seal(tx, BEGINNING)
+    seal = close(previous, tx.now, moderator_id, action, report_id, person_id)
+    await queries.log(tx, moderator_id, action, report_id, person_id, previous, seal)
+    await queries.put_seal(tx, seal)
+
+
+def close(previous: str, at: int, moderator_id: int, action: str, report_id: int | None, person_id: int | None) -> str:
+    """The seal of a row."""
+    written = f"{previous} {at} {moderator_id} {action} {report_id} {person_id}"
+    return hashlib.sha256(written.encode()).hexdigest()
+
+
+def is_whole(rows: list[AuditRow]) -> bool:
+    """Whether rows that follow each other, ascending, are as they were written and none is missing between them."""
+    sealed = all(
+        row.seal == close(row.previous, row.at, row.moderator_id, row.action, row.report_id, row.person_id) for row in rows
+    )
+    return sealed and all(one.seal == next_one.previous for one, next_one in pairwise(rows))
