@@ -53,6 +53,8 @@ class World:
             "invite_id": self.invite_id,
             "session_id": self.session_id,
             "call_id": self.call_id,
+            "report_id": 1,
+            "statement_id": 1,
         }
 
     async def ask(self, actor: str, method: str, path: str, body: Any) -> httpx.Response:

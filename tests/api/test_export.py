@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from dating.documentation import document
+from dating.safety import reports
 from dating.settings import Settings
 from tests.kit import PASSWORD, Api, Person, running
 
@@ -71,6 +72,14 @@ async def export(person: Person) -> dict[str, list[Any]]:
         return {name.removesuffix(".json"): msgspec.json.decode(archive.read(name)) for name in archive.namelist()}
 
 
+REPORT = {"target_kind": "person", "reason": "spam"}
+
+
+async def state(api: Api, user_id: int, explanation: str) -> None:
+    """A decision of a moderator about somebody, who is their own here."""
+    await api.app.state.db.write(reports.state, user_id, user_id, "warn", "spam", explanation, None)
+
+
 def write(archive: dict[str, list[Any]]) -> str:
     """An archive as one text."""
     return msgspec.json.encode(archive).decode()
@@ -115,6 +124,8 @@ async def test_every_row_and_text_of_mine_is_there(settings: Settings) -> None:
         await anna.post(f"/api/messages/{replies[1]['id']}/delete", json={"for_all": False})
         group = await anna.post("/api/chats", json={"kind": "group", "name": "моя группа", "member_ids": [people[0].id]})
         await anna.post(f"/api/chats/{group.json()['id']}/invites", json={})
+        await anna.post("/api/reports", json={**REPORT, "target_id": fan.id, "comment": "моё замечание"})
+        await state(api, anna.id, "нам не понравилось")
         archive = await export(anna)
 
         assert set(archive) == set(KINDS) | SEEN
@@ -125,7 +136,7 @@ async def test_every_row_and_text_of_mine_is_there(settings: Settings) -> None:
         mine = [*fields.values(), *links.values(), *texts["interests"], *prompts[0].values(), "моё_имя", "my@example.org"]
         mine += [f"мои слова {other.username}" for other in people[:3]] + [f"мой-{other.username}" for other in people[:3]]
         mine += ["моё, ещё не исправлено", "моё исправленное", "🗝️", "моя группа"]
-        for text in [*mine, "my-key", "1994-05-17", "ответ 0", "моя записка"]:
+        for text in [*mine, "my-key", "1994-05-17", "ответ 0", "моя записка", "моё замечание", "нам не понравилось"]:
             assert f'"{text}"' in written, text
         assert [chat["id"] for chat in archive["chats"]] == [group.json()["id"], open_id]
         assert [match["user_id"] for match in archive["matches"]] == [people[0].id]

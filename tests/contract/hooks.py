@@ -34,6 +34,7 @@ RULES = frozenset(
         "not_an_emoji",
         "not_forwardable",
         "nul_character",
+        "report_self",
         "reversed_ages",
         "swipe_self",
         "under_age",

@@ -37,7 +37,8 @@ TAGS = {
     "Chats and messages": "Opening, sending, listing, reading.",
     "Calls": "Signalling between two devices; voice and picture go their own way.",
     "Realtime": "The door to the WebSocket.",
-    "Safety": "Blocks.",
+    "Safety": "Blocks, reports, and what was decided about me.",
+    "Moderation": "Cases, decisions, appeals, roles. Whoever is no moderator finds nothing here.",
     "Operations": "For those who run the server.",
 }
 PAGE = b"""<!doctype html>
