@@ -87,6 +87,8 @@ ROWS: dict[str, tuple[Row, ...]] = {
     "dismissals": ({}, {"message_id": IN_GROUP}),
     "reactions": ({}, {"message_id": IN_GROUP}),
     "pins": ({}, {"message_id": IN_GROUP, "chat_id": GROUP}),
+    "polls": ({}, {"message_id": IN_GROUP}),
+    "votes": ({}, {"message_id": IN_GROUP}),
     "invites": ({"chat_id": GROUP},),
     "calls": (
         {"media": "audio", "reason": "missed", "callee_id": OTHER},

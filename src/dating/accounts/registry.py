@@ -66,6 +66,8 @@ PERSONAL = {
     "dismissals": "with their messages, and the person's own",
     "reactions": "with their messages, and the person's own",
     "pins": "with their messages, and the person's own",
+    "polls": "with their messages",
+    "votes": "with their messages, and the person's own",
     "invites": "those that the person made",
     "calls": "of both sides",
     "call_seats": "with the call",
