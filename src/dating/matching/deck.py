@@ -34,7 +34,7 @@ from dating.profiles.service import ADULT, DEALBREAKERS, OLDEST
 
 AT_ONCE = 400
 LIKERS = 60
-RANKED = 100
+RANKED = 200
 LASTS = 600 * SECOND
 DECKS = 2000  # of one process, some kilobytes each
 YEARS = 3
@@ -146,6 +146,8 @@ async def draw(tx: Transaction, me_id: int, wish: Search, deck: Deck | None, wei
                 break
             deck = replace(deck, cards=deck.cards + cards)
             place = await take(tx, deck, hunts, place, wish.page_size, taken)
+            if len(cards) < RANKED:  # these were all
+                break
     users = await profiles.publics(tx, me_id, list(taken), hunts[0].cell if hunts[0] else None)
     people = [candidates.present(user, me, tx.now, taken[user.id][1], STEPS[taken[user.id][0].step].names) for user in users]
     return Page(people, [taken[user.id][0].slot for user in users], replace(deck, dealt=max(deck.dealt, place)))
