@@ -146,7 +146,7 @@ async def draw(tx: Transaction, me_id: int, wish: Search, deck: Deck | None, wei
                 break
             deck = replace(deck, cards=deck.cards + cards)
             place = await take(tx, deck, hunts, place, wish.page_size, taken)
-            if len(cards) < RANKED:  # these were all
+            if len(cards) < LIKERS:  # both kinds of candidates came to their end
                 break
     users = await profiles.publics(tx, me_id, list(taken), hunts[0].cell if hunts[0] else None)
     people = [candidates.present(user, me, tx.now, taken[user.id][1], STEPS[taken[user.id][0].step].names) for user in users]
@@ -228,24 +228,26 @@ async def find_cards(tx: Transaction, me_id: int, hunt: Hunt, step: int, deck: D
 
 
 async def find_likers(tx: Transaction, hunt: Hunt, known: set[int]) -> list[int]:
-    """The latest who like me and are not known yet."""
+    """The latest who like me and are not known yet: `LIKERS` or more if there are as many."""
+    fresh: list[int] = []
     after = Liker(END, END)
-    while found := await queries.likers(tx, after, LIKERS, hunt.rules):
-        fresh = [liker.user_id for liker in found if liker.user_id not in known]
-        if fresh or len(found) < LIKERS:
-            return fresh
+    while len(fresh) < LIKERS and (found := await queries.likers(tx, after, LIKERS, hunt.rules)):
+        fresh += [liker.user_id for liker in found if liker.user_id not in known]
         after = found[-1]
-    return []
+        if len(found) < LIKERS:
+            break
+    return fresh
 
 
 async def find_others(tx: Transaction, hunt: Hunt, known: set[int]) -> list[int]:
-    """The most recently active who do not like me (yet) and are not known yet."""
+    """The most recently active who do not like me (yet) and are not known yet: `RANKED` or more if there are as many."""
     asked = replace(hunt, count=AT_ONCE, rules=hunt.rules | {"without_likers": True})
     fineness, lanes = candidates.choose_lanes(asked)
+    fresh: list[int] = []
     after = Entry(END, END)
-    while found := await candidates.merge(tx, queries.LATEST_BY[fineness], lanes, after, asked):
-        fresh = [entry.user_id for entry in found if entry.user_id not in known]
-        if fresh or len(found) < AT_ONCE:
-            return fresh
+    while len(fresh) < RANKED and (found := await candidates.merge(tx, queries.LATEST_BY[fineness], lanes, after, asked)):
+        fresh += [entry.user_id for entry in found if entry.user_id not in known]
         after = found[-1]
-    return []
+        if len(found) < AT_ONCE:
+            break
+    return fresh
