@@ -83,7 +83,7 @@ async def look(tx: Transaction, wish: Search) -> list[Candidate]:
 
 
 async def walk(tx: Transaction, steps: list[tuple[Point, float, int]], target: int, size: int) -> bytes:
-    """Everything that the viewer is told on a walk: display, filter, sort, count, explanation, picks."""
+    """Everything that the viewer is told on a walk: display, a deck by a filter, sort, count, explanation, picks."""
     transcript = []
     for point, radius, kind in steps:
         order = ORDERS[int(radius) % 4]
