@@ -133,7 +133,7 @@ async def tell_group(subject: lab.Subject, tokens: list[str], group: int) -> dic
     ears = [asyncio.create_task(hear(number)) for number in range(len(sockets))]
     times, spent = [], list[float]()
     await asyncio.sleep(1)
-    async with lab.cpu_of(subject.pid, spent), lab.Client(subject.port) as client:
+    async with lab.cpu_of([subject.pid], spent), lab.Client(subject.port) as client:
         for said in range(1, SAID + 1):
             start = time.perf_counter()
             status, answer = await client.request("POST", "/messages/send", {"chat_id": group, "content": "Всем"}, tokens[0])

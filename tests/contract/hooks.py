@@ -33,6 +33,7 @@ RULES = frozenset(
         "not_a_pair",
         "not_an_emoji",
         "not_forwardable",
+        "note_without_superlike",
         "nul_character",
         "report_self",
         "reversed_ages",

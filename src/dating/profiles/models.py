@@ -12,8 +12,9 @@ Interest = Literal["male", "female", "nonbinary", "both", "everyone"]
 MessagesFrom = Literal["matches", "followed", "everyone"]
 
 DATE = r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])([Tt ].*)?$"
-PICTURE = r"^(https?://[^\s/][^\s]*|/[^\s/][^\s]*)?$"
-LINK = r"^(https?://[^\s/][^\s]*)?$"
+# The blanks that \s means here and in JavaScript are not quite the same: those of either are named.
+PICTURE = r"^(https?://[^\s\x1c-\x1f\x85\ufeff/][^\s\x1c-\x1f\x85\ufeff]*|/[^\s\x1c-\x1f\x85\ufeff/][^\s\x1c-\x1f\x85\ufeff]*)?$"
+LINK = r"^(https?://[^\s\x1c-\x1f\x85\ufeff/][^\s\x1c-\x1f\x85\ufeff]*)?$"
 
 Name = Annotated[str, Meta(max_length=100, examples=["Мария"])]
 Birthday = Annotated[str, Meta(max_length=35, pattern=DATE, description="a day, or RFC 3339", examples=["1994-05-17"])]
