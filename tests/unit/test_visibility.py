@@ -1,0 +1,66 @@
+"""One predicate of who may see whom: every statement that reads people, messages or what is between people asks it.
+
+The predicate is the view `hidden` (or `unwanted`, which contains it). One that reads without it stands here with its reason.
+"""
+
+import re
+
+from tests.unit.test_sql import STATEMENTS
+
+READS = re.compile(r"\s*(SELECT|WITH)\b")
+ABOUT = re.compile(r"\b(FROM|JOIN)\s+(people|users|profiles|messages|members|swipes|pairs|superlikes|inbox)\b")
+PREDICATE = re.compile(r"\b(hidden|unwanted)\b")
+
+REASONS = {
+    "about me alone": """
+        accounts.queries.EXPORT_ACCOUNT chat.archive_queries.EXPORT_VERSIONS chat.archive_queries.GROUPS
+        chat.group_queries.IS_MEMBER chat.group_queries.WAS_REMOVED profiles.queries.ACCOUNT matching.queries.LAST
+        profiles.queries.PROFILE
+        realtime.inbox.POSITION safety.queries.IS_THERE""",
+    "who signs in, before anybody sees anything": """
+        accounts.queries.HOLDER_OF_NAME accounts.queries.HOLDER_OF_EMAIL accounts.queries.ACCOUNT
+        accounts.queries.ACCOUNT_BY_LOGIN accounts.queries.ACCOUNT_BY_ID accounts.queries.ROLE accounts.queries.LIVING""",
+    "a step of a deletion or of a job, which shows nobody anything": """
+        accounts.queries.CORRESPONDENTS chat.change_queries.ANY chat.expiry_queries.EXPIRED realtime.inbox.SAID_BY
+        realtime.inbox.LAST_USER chat.group_queries.HEIR matching.queries.MATCHED matching.standing_queries.AWAITED""",
+    "numbers for the ranking and for operators, which name nobody": """
+        evaluation.queries.EXPOSED matching.deck_queries.FACTS matching.fairness_queries.SHOWN
+        matching.fairness_queries.UNANSWERED matching.fairness_queries.MATCHES matching.pick_queries.REGIONS
+        matching.pick_queries.PEOPLE matching.standing_queries.SUBJECT""",
+    "the service asks `require_visible` about the person first": """
+        chat.queries.TAKES_MESSAGES matching.queries.MINE""",
+    "an id, which the statement that shows the profile then asks about": "profiles.queries.NAMED",
+    "the chat was found open to me by a statement that asks": """
+        chat.group_queries.SIZE chat.receipt_queries.HEAD chat.receipt_queries.IN_CHAT chat.receipt_queries.UNREAD_OF""",
+    "whom a receipt might concern; RECEIVERS asks before anybody is told": """
+        chat.receipt_queries.UNREAD_AUTHORS chat.receipt_queries.AUTHORS chat.receipt_queries.UNDELIVERED_AUTHORS""",
+    "what belongs to rows that a statement which asks has found": "matching.queries.SUPERLIKES",
+    "export.read_inbox drops what is about somebody hidden": "accounts.queries.EXPORT_INBOX",
+    "those whom I have blocked I may see listed, to take it back": "safety.queries.BLOCKED",
+    "evidence: whoever got a message may report it after a block": """
+        safety.report_queries.MESSAGE safety.report_queries.BEFORE""",
+    "moderators: a role is no person's to hide": "moderation.queries.OTHERS moderation.queries.ROLE",
+}
+
+
+def list_unasked() -> set[str]:
+    """The statements that read something of people without the predicate."""
+    return {
+        name.removeprefix("dating.")
+        for name, sql in STATEMENTS.items()
+        if READS.match(sql) and ABOUT.search(sql) and not PREDICATE.search(sql)
+    }
+
+
+def test_every_statement_asks_who_may_see_whom() -> None:
+    """A new statement uses the predicate, or says here why it need not; and no reason is left of one that is gone."""
+    reasoned = {name for names in REASONS.values() for name in names.split()}
+    unasked = list_unasked()
+    assert unasked - reasoned == set(), "add NOT EXISTS (SELECT 1 FROM hidden …) to these, or a reason to REASONS"
+    assert reasoned - unasked == set(), "these ask, or are gone: take them off REASONS"
+
+
+def test_the_search_finds_statements() -> None:
+    """Most statements about people do ask."""
+    asking = {name for name, sql in STATEMENTS.items() if READS.match(sql) and PREDICATE.search(sql)}
+    assert len(asking) > 20
