@@ -36,7 +36,7 @@ KINDS = {
 }
 """Each kind that has every row of a table that is mine."""
 
-SEEN = {"matches", "chats", "messages", "messages_in_closed_chats"}
+SEEN = {"calls", "matches", "chats", "messages", "messages_in_closed_chats"}
 """Kinds that hold what I may see at this moment."""
 
 ELSEWHERE = {
@@ -45,6 +45,9 @@ ELSEWHERE = {
     "chats": "as far as they are open",
     "messages": "as far as their chats are open, and all of mine",
     "inbox_heads": "the greatest number in the inbox",
+    "calls": "as far as their chats are open",
+    "call_seats": "who was called on which device: the calls are there",
+    "call_signals": "secret: where devices are in the network, for the length of a call",
     "cells": "names nobody",
     "picks": "suggestions of the server, shown for a day",
     "pick_rounds": "names nobody",
