@@ -63,7 +63,7 @@ class Residents:
             "latitude": 20.0,
             "longitude": self.longitude,
             "interests": [f"topic {topic}" for topic in np.flatnonzero(people.interests[person])],
-            "preferences": wishes | {"max_distance_km": TOWN_KM},
+            "preferences": wishes | {"max_distance_km": TOWN_KM, "dealbreakers": ["age", "distance"]},  # as strict as arrays
         }
         answer = await self.ask("POST", "/register", None, json=body)
         self.ids[person], self.tokens[person] = answer["user_id"], answer["access_token"]
