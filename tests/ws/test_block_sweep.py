@@ -17,6 +17,7 @@ import pytest
 
 from dating.documentation import document
 from tests.kit import Person, Server
+from tests.ws.test_calls import OFFER
 from tests.ws.traces import find_traces
 
 FAR = 1_900_000_000
@@ -58,6 +59,9 @@ class Couple:
             await person.post(f"/api/messages/{message_id}/react", json={"emoji": "❤️"})
             await person.post("/chat/read", json={"chat_id": self.chat_id})
         await self.share_group()
+        called = await self.blocker.post("/api/calls", json={"chat_id": self.chat_id, "sdp": OFFER})
+        assert called.status_code == 201, called.text
+        self.call_id = called.json()["id"]
         assert (await self.blocker.post(f"/api/users/{self.blocked.id}/block")).status_code == 200
         return self
 
@@ -87,6 +91,7 @@ def list_addresses(server: Server, couple: Couple, hidden: Person, word: str) ->
         "username": [hidden.username],
         "chat_id": [couple.chat_id, couple.group_id],
         "message_id": couple.message_ids,
+        "call_id": [couple.call_id],
     }
     for path, item in document(server.app)["paths"].items():
         if "get" in item:

@@ -44,7 +44,14 @@ ADD_SIGNAL = """
 INSERT INTO call_signals (call_id, n, user_id, kind, payload) VALUES (:call_id, :n, :user_id, :kind, :payload)
 """
 SIGNALS = "SELECT n, user_id, kind, payload FROM call_signals WHERE call_id = :call_id AND user_id <> :me ORDER BY n"
-ALL = f"SELECT {ROW} FROM calls WHERE caller_id = :me UNION ALL SELECT {ROW} FROM calls WHERE callee_id = :me ORDER BY id"
+ALL = f"""
+SELECT {ROW} FROM calls
+WHERE caller_id = :me AND NOT EXISTS (SELECT 1 FROM hidden WHERE viewer_id = :me AND other_id = callee_id)
+UNION ALL
+SELECT {ROW} FROM calls
+WHERE callee_id = :me AND NOT EXISTS (SELECT 1 FROM hidden WHERE viewer_id = :me AND other_id = caller_id)
+ORDER BY id
+"""
 ERASE_SIGNALS = """
 DELETE FROM call_signals WHERE call_id IN (
     SELECT id FROM calls WHERE caller_id = :me UNION ALL SELECT id FROM calls WHERE callee_id = :me)

@@ -197,7 +197,7 @@ def show(call: CallRow, signals: Sequence[object] = ()) -> Call:
 
 
 async def export(tx: Transaction, user_id: int) -> dict[str, Sequence[msgspec.Struct]]:
-    """Every call of the person."""
+    """Every call of the person with somebody whom they may see."""
     return {"calls": [show(call) for call in await queries.list_all(tx, user_id)]}
 
 
