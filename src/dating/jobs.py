@@ -13,7 +13,7 @@ from dating.chat import expiry, invites
 from dating.clock import DAY
 from dating.database import Database
 from dating.errors import Refusal
-from dating.matching import exposure, fairness, picks, standing_queries
+from dating.matching import boost_queries, exposure, fairness, picks, standing_queries
 from dating.profiles import service as profiles
 from dating.realtime import inbox, redis_tickets
 from dating.safety import reports
@@ -104,6 +104,7 @@ class Jobs:
         await self._db.write(reports.forget, now - self._settings.report_days * DAY)
         await self._db.write(standing_queries.forget_lessons)
         await self._db.write(picks.forget)
+        await self._db.write(boost_queries.forget)
         await self._db.write(invites.sweep)
         await exposure.sweep(self._db)
 

@@ -139,6 +139,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     rewinds_per_day: Annotated[
         int, Meta(ge=0, le=1_000_000, description="swipes that each person may take back a day; 0: no limit")
     ] = 20
+    boosts_per_day: Annotated[int, Meta(ge=0, le=1_000_000, description="boosts a day for each person; 0: no limit")] = 1
+    boost_minutes: Annotated[int, Meta(ge=1, le=1440, description="minutes after which a boost ends")] = 30
+    boost_impressions: Annotated[int, Meta(ge=0, le=1_000_000, description="impressions after which a boost ends")] = 50
+    boost_every: Annotated[int, Meta(ge=2, le=1000, description="of so many cards one at most is there by a boost")] = 10
     ranking_fairness: Annotated[Factor, Meta(description="how much having been shown counts against it; 2 is fairer")] = 1.5
     ranking_serve: Annotated[Factor, Meta(description="days of swiping until a like is seen that do not count against it")] = 3.0
     ranking_room: Annotated[Factor, Meta(description="matches a week for which somebody has time")] = 7.0

@@ -146,6 +146,7 @@ MATRIX = {
     "POST /swipe": Row((401, 400, 200, 200, 404), lambda world: {"target_id": world.owner.id, "action": "like"}),
     "POST /swipe/undo": Row((401, 409, 409, 404, 409)),
     "GET /swipe/limits": Row(signed_in(200)),
+    "POST /boost": Row(signed_in(200)),
     "GET /followers": Row(signed_in(200)),
     "GET /matches": Row(signed_in(200)),
     "DELETE /matches/{user_id}": Row((401, 404, 200, 404, 404)),

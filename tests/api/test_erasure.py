@@ -99,6 +99,7 @@ ROWS: dict[str, tuple[Row, ...]] = {
     "pairs": tuple({"low_action": "like", "high_action": "superlike", **side} for side in SIDES),
     "likes_used": ({},),
     "spent": ({"kind": "boost"},),
+    "boosts": ({},),
     "superlikes": ({"receiver_id": OTHER}, {"sender_id": OTHER}),
     "picks": SIDES,
     "standings": ({},),

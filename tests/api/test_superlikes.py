@@ -71,7 +71,7 @@ async def test_a_like_becomes_a_superlike_once(frugal: Api) -> None:
     anna, boris = await frugal.people(2)
     await swipe(anna, boris, "like")
     answer = await swipe(anna, boris, "superlike", note=NOTE)
-    assert read_left(answer) == {"likes": 2, "superlikes": 0, "rewinds": 1}
+    assert read_left(answer) == {"likes": 2, "superlikes": 0, "rewinds": 1, "boosts": 1}
     for action in ("superlike", "like"):
         answer = await swipe(anna, boris, action)
         assert (answer.status_code, read_left(answer)["likes"]) == (200, 2)
@@ -83,7 +83,7 @@ async def test_a_superlike_that_is_taken_back_takes_its_note_along(frugal: Api) 
     """After the undo nobody reads the note, and a plain like does not bring it back; the superlike stays spent."""
     anna, boris = await frugal.people(2)
     await swipe(anna, boris, "superlike", note=NOTE)
-    assert read_left(await anna.post("/swipe/undo")) == {"likes": 2, "superlikes": 0, "rewinds": 0}
+    assert read_left(await anna.post("/swipe/undo")) == {"likes": 2, "superlikes": 0, "rewinds": 0, "boosts": 1}
     assert (await boris.get("/followers")).json() == []
     await swipe(anna, boris, "like")
     assert (await boris.get("/followers")).json()[0]["note"] is None
@@ -107,18 +107,18 @@ async def test_what_is_used_up_is_refused_and_comes_back_at_midnight(frugal: Api
     tomorrow = db.clock() + wait * 1_000_000
     assert tomorrow % DAY < DAY // 1000
     db.clock = lambda: tomorrow
-    assert read_left(await anna.post("/swipe/undo")) == {"likes": 3, "superlikes": 1, "rewinds": 0}
+    assert read_left(await anna.post("/swipe/undo")) == {"likes": 3, "superlikes": 1, "rewinds": 0, "boosts": 1}
     assert (await anna.get("/swipe/limits")).json()["rewinds"] == {"per_day": 1, "left": 0}
 
 
 async def test_what_is_not_limited_is_null(settings: Settings) -> None:
     """Without limits there is no header, and the list of what is left says null."""
-    free = {"likes_per_day": 0, "superlikes_per_day": 0, "rewinds_per_day": 0}
+    free = {"likes_per_day": 0, "superlikes_per_day": 0, "rewinds_per_day": 0, "boosts_per_day": 0}
     async with running(msgspec.structs.replace(settings, **free)) as api:
         anna, boris = await api.people(2)
         assert "ratelimit" not in (await swipe(anna, boris, "superlike")).headers
         found = (await anna.get("/swipe/limits")).json()
-        for noun in ("likes", "superlikes", "rewinds"):
+        for noun in ("likes", "superlikes", "rewinds", "boosts"):
             assert found[noun] == {"per_day": None, "left": None}
         assert found["resets_at"].endswith("T00:00:00.000Z")
 

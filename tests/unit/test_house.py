@@ -189,6 +189,7 @@ def judge(folder: Path) -> tuple[int, str]:
 # Tests that need a server and cannot have two processes: {file: how many}. Each says why where it stands.
 ONE_PROCESS = {
     "api/test_exposure_log.py": 2,  # asks the database
+    "api/test_boosts.py": 5,
     "api/test_deck.py": 3,
     "api/test_bad_input.py": 1,
     "api/test_database.py": 19,

@@ -75,6 +75,7 @@ PERSONAL = {
     "pairs": "of both sides",
     "likes_used": "by matching",
     "spent": "by matching",
+    "boosts": "by matching",
     "superlikes": "of both sides",
     "picks": "of both sides",
     "standings": "by matching",

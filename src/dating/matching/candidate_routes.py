@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from dating.database import Database
 from dating.matching import deck, explain, picks
+from dating.matching.boosts import read_boosting
 from dating.matching.candidates import Candidate, Order, Search
 from dating.matching.deck import Decks
 from dating.matching.explain import Explanation
@@ -55,7 +56,8 @@ FILTERED = {"filters": Provide(provide_filters, sync_to_thread=False)}
         "People who fit me and whom I fit, never again those I have swiped. The parameters narrow my own preferences; a place "
         "stands in for mine. Go on with `last_seen_id`, the last person of the page before. Distances are those of cells. "
         "Where too few fit, the recommended order goes on a little beyond my own ages and distance (except for dealbreakers), "
-        "and `widened` says so. 429 when an account has been shown very many people."
+        "and `widened` says so. A card in ten at most is there by a boost, and is `boosted`. 429 when an account has been shown "
+        "very many people."
     ),
     tags=["Matching"],
     opt={"limit": "search"},
@@ -76,7 +78,9 @@ async def search(
     wish = replace(filters, page_size=page_size or limit or 20, last_seen_id=last_seen_id, order=order)
     if order != "recommended":
         return await deck.browse(db, me.user_id, wish, read_budget(settings))
-    return await deck.recommend(db, decks, me.user_id, wish, read_weights(settings), read_budget(settings))
+    return await deck.recommend(
+        db, decks, me.user_id, wish, read_weights(settings), read_budget(settings), read_boosting(settings)
+    )
 
 
 @get(

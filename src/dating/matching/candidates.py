@@ -71,15 +71,20 @@ class Search(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Candidate(User, frozen=True, kw_only=True):
-    """Somebody who fits, and true reasons to look at them. `widened` names the rules of mine that they are just outside of."""
+    """Somebody who fits, and true reasons to look at them. `widened` names the rules of mine that they are just outside of.
+
+    `boosted`: they have this place by a boost.
+    """
 
     reasons: Annotated[list[str], Meta(examples=[["You both like hiking.", "4 km away, active today."]])]
     widened: Annotated[list[Widened], Meta(examples=[["distance"]])]
+    boosted: Annotated[bool, Meta(examples=[False])] = False
 
 
 class Hunt(msgspec.Struct, frozen=True):
-    """A search made ready: from which cell, for which genders, within which radius, and the rules as parameters of the SQL."""
+    """A search made ready: whose, from which cell, for which genders, within which radius; the rules as parameters of the SQL."""
 
+    me_id: int
     cell: int | None
     seeks: int
     radius_km: float | None
@@ -111,11 +116,13 @@ async def search(tx: Transaction, me_id: int, wish: Search) -> list[Candidate]:
     return [present(user, me, tx.now) for user in users]
 
 
-def present(user: User, me: Profile, now: int, likes_me: bool = False, widened: tuple[Widened, ...] = ()) -> Candidate:
+def present(
+    user: User, me: Profile, now: int, likes_me: bool = False, widened: tuple[Widened, ...] = (), boosted: bool = False
+) -> Candidate:
     """Somebody as a candidate, with reasons."""
     mine = msgspec.json.decode(me.interests, type=list[str])
-    reasons = give_reasons(user, mine, today(now), likes_me, widened)
-    return Candidate(**msgspec.structs.asdict(user), reasons=reasons, widened=list(widened))
+    reasons = give_reasons(user, mine, today(now), likes_me, widened, boosted)
+    return Candidate(**msgspec.structs.asdict(user), reasons=reasons, widened=list(widened), boosted=boosted)
 
 
 # --- the rules ----------------------------------------------------------------------------------------------------------------
@@ -147,7 +154,7 @@ def prepare(me: Profile, wish: Search, now: int) -> Hunt:
         "since": round_down(now, HOUR) - HOUR if wish.online_only else round_down(now, DAY) - ACTIVE_DAYS * DAY,
         "without_likers": False,
     }
-    return Hunt(cell, seeks, radius, wish.page_size, rules)
+    return Hunt(me.user_id, cell, seeks, radius, wish.page_size, rules)
 
 
 def choose_cell(me: Profile, wish: Search) -> int | None:

@@ -4,6 +4,7 @@
 2. `ranking` scores them, and the first `RANKED` become cards, page by page: one slot in twenty by chance, some for newcomers.
 3. The cards wait in a deck, an ordered list that never changes while it lasts but grows at its end. A page is the part after
    `last_seen_id`, so a session (the pages that follow each other) shows nobody twice, and the same question gets the same page.
+   While a page is dealt for the first time, boosted people may come before the cards that wait (see `boosts`).
    Each card is looked at again when it is handed out: who was swiped, blocked, banned, paused meanwhile is left out.
 4. A page that runs short is filled by new candidates, then by those just outside of my own rules, in named steps (`STEPS`) and
    marked as such. Neither dealbreakers, nor what the question itself asks for, nor any rule of theirs is widened.
@@ -21,12 +22,13 @@ from msgspec.structs import replace
 
 from dating.clock import DAY, SECOND
 from dating.database import Database, Transaction
+from dating.matching import boosts, candidates, exposure, exposure_queries, scoring
 from dating.matching import candidate_queries as queries
-from dating.matching import candidates, exposure, exposure_queries, scoring
+from dating.matching.boosts import STANDARD, Boosting
 from dating.matching.candidate_queries import Entry, Liker
 from dating.matching.candidates import END, Candidate, Hunt, Search
 from dating.matching.exposure import UNLIMITED, Budget, Slot
-from dating.matching.ranking import DEFAULT, Weights
+from dating.matching.ranking import DEFAULT, Kind, Weights
 from dating.matching.reasons import Widened
 from dating.profiles import service as profiles
 from dating.profiles.models import Profile
@@ -84,6 +86,14 @@ class Deck(msgspec.Struct, frozen=True):
         return next(dealt, self.dealt if user_id in self.elsewhere else 0)
 
 
+class Draft(msgspec.Struct):
+    """A page in the making: the deck it is dealt from, up to which place, and the cards with who of them likes me."""
+
+    deck: Deck
+    place: int
+    taken: dict[int, tuple[Card, bool]] = {}
+
+
 class Page(NamedTuple):
     """What is answered, what is written down about it, and the deck from now on."""
 
@@ -111,15 +121,21 @@ class Decks:
 
 
 async def recommend(
-    db: Database, decks: Decks, me_id: int, wish: Search, weights: Weights = DEFAULT, budget: Budget = UNLIMITED
+    db: Database,
+    decks: Decks,
+    me_id: int,
+    wish: Search,
+    weights: Weights = DEFAULT,
+    budget: Budget = UNLIMITED,
+    boosting: Boosting = STANDARD,
 ) -> list[Candidate]:
     """One page of the recommended order, written down as shown before it is answered.
 
     Raises HalfPlace, ReversedAges, NoSuchPerson (for a viewer without a profile), RevealsUsedUp.
     """
-    page = await db.read(draw, me_id, wish, decks.find(me_id), weights)
+    page = await db.read(draw, me_id, wish, decks.find(me_id), weights, boosting)
     if page.slots:
-        await db.write(exposure.record, me_id, page.slots, page.deck.at, budget)
+        page = await db.write(settle, me_id, page, budget, boosting)
     decks.keep(me_id, page.deck)
     return page.people
 
@@ -132,25 +148,65 @@ async def browse(db: Database, me_id: int, wish: Search, budget: Budget = UNLIMI
     return people
 
 
-async def draw(tx: Transaction, me_id: int, wish: Search, deck: Deck | None, weights: Weights) -> Page:
+async def draw(
+    tx: Transaction, me_id: int, wish: Search, deck: Deck | None, weights: Weights, boosting: Boosting = STANDARD
+) -> Page:
     """The page after `last_seen_id`, out of the deck as far as it goes."""
     me = await profiles.require_profile(tx, me_id)
     hunts = list_hunts(me, wish, tx.now)
     deck = await resume(tx, me_id, wish.last_seen_id, spell(hunts[0]), deck)
-    taken: dict[int, tuple[Card, bool]] = {}
-    place = await take(tx, deck, hunts, deck.after(wish.last_seen_id), wish.page_size, taken)
+    draft = Draft(deck, deck.after(wish.last_seen_id))
+    if draft.place == deck.dealt:
+        await mix(tx, draft, hunts, wish.page_size, weights, boosting)
+    await fill(tx, draft, hunts, wish.page_size, weights)
+    users = await profiles.publics(tx, me_id, list(draft.taken), hunts[0].cell if hunts[0] else None)
+    cards = {user.id: draft.taken[user.id] for user in users}
+    people = [
+        candidates.present(user, me, tx.now, likes, STEPS[card.step].names, card.slot.kind == Kind.BOOSTED)
+        for user, (card, likes) in zip(users, cards.values(), strict=True)
+    ]
+    deck = replace(draft.deck, dealt=max(deck.dealt, draft.place))
+    return Page(people, [card.slot for card, _ in cards.values()], deck)
+
+
+async def fill(tx: Transaction, draft: Draft, hunts: list[Hunt | None], count: int, weights: Weights) -> None:
+    """Deal cards until there are `count` on the page; where the deck is short of them, find new ones."""
+    await take(tx, draft, hunts, count)
     for number, hunt in enumerate(hunts):
-        while hunt is not None and hunt.seeks and len(taken) < wish.page_size:
-            cards = await find_cards(tx, me_id, hunt, number, deck, weights)
+        while hunt is not None and hunt.seeks and len(draft.taken) < count:
+            cards = await find_cards(tx, hunt, number, draft.deck, weights)
             if not cards:
                 break
-            deck = replace(deck, cards=deck.cards + cards)
-            place = await take(tx, deck, hunts, place, wish.page_size, taken)
+            draft.deck = replace(draft.deck, cards=draft.deck.cards + cards)
+            await take(tx, draft, hunts, count)
             if len(cards) < LIKERS:  # both kinds of candidates came to their end
                 break
-    users = await profiles.publics(tx, me_id, list(taken), hunts[0].cell if hunts[0] else None)
-    people = [candidates.present(user, me, tx.now, taken[user.id][1], STEPS[taken[user.id][0].step].names) for user in users]
-    return Page(people, [taken[user.id][0].slot for user in users], replace(deck, dealt=max(deck.dealt, place)))
+
+
+async def mix(tx: Transaction, draft: Draft, hunts: list[Hunt | None], size: int, weights: Weights, boosting: Boosting) -> None:
+    """Deal the page up to its last slot for the boosted, one of `every` in the session, and only after enough others."""
+    hunt, deck = hunts[0], draft.deck
+    places = range(-(deck.dealt + len(deck.elsewhere) + 1) % boosting.every, size, boosting.every)
+    if hunt is None or not hunt.seeks or not places:
+        return
+    known = {card.slot.user_id for card in deck.cards[: deck.dealt]} | deck.elsewhere
+    slots = await boosts.choose(tx, hunt, known, len(places), weights, boosting)
+    for place, slot in zip(places, slots, strict=False):
+        await fill(tx, draft, hunts, place, weights)
+        if len(draft.taken) < place:
+            return
+        if slot.user_id not in draft.taken:
+            draft.deck = insert(draft.deck, draft.place, Card(slot))
+            await take(tx, draft, hunts, place + 1)
+
+
+async def settle(tx: Transaction, me_id: int, page: Page, budget: Budget, boosting: Boosting) -> Page:
+    """Write a page down, without those whose boost was used up meanwhile. Raises RevealsUsedUp."""
+    refused = await boosts.refuse(tx, me_id, page.slots, page.deck.at, boosting.impressions)
+    people = [one for one in page.people if one.id not in refused]
+    slots = [slot for slot in page.slots if slot.user_id not in refused]
+    await exposure.record(tx, me_id, slots, page.deck.at, budget)
+    return Page(people, slots, drop(page.deck, refused))
 
 
 # --- the deck -----------------------------------------------------------------------------------------------------------------
@@ -169,22 +225,34 @@ async def resume(tx: Transaction, me_id: int, last_seen_id: int | None, question
     return replace(deck, elsewhere=frozenset(await exposure_queries.shown(tx, me_id, at)) - here)
 
 
-async def take(
-    tx: Transaction, deck: Deck, hunts: list[Hunt | None], place: int, count: int, taken: dict[int, tuple[Card, bool]]
-) -> int:
-    """Add cards from `place` on whose people still fit until there are `count`; the place after the last that was looked at."""
-    while len(taken) < count and place < len(deck.cards):
-        end = place + count - len(taken)
-        cards = [card for card in deck.cards[place:end] if card.slot.user_id not in deck.elsewhere]
+async def take(tx: Transaction, draft: Draft, hunts: list[Hunt | None], count: int) -> None:
+    """Deal cards of the deck whose people still fit until there are `count`."""
+    deck, taken = draft.deck, draft.taken
+    while len(taken) < count and draft.place < len(deck.cards):
+        end = draft.place + count - len(taken)
+        cards = [card for card in deck.cards[draft.place : end] if card.slot.user_id not in deck.elsewhere]
         likes: dict[int, bool] = {}
         for step in {card.step for card in cards}:
             hunt = hunts[step]
             if hunt is not None:
                 ids = [card.slot.user_id for card in cards if card.step == step]
                 likes |= await queries.fitting(tx, ids, hunt.rules)
-        taken |= {card.slot.user_id: (card, likes[card.slot.user_id]) for card in cards if card.slot.user_id in likes}
-        place = min(end, len(deck.cards))
-    return place
+        taken.update((card.slot.user_id, (card, likes[card.slot.user_id])) for card in cards if card.slot.user_id in likes)
+        draft.place = min(end, len(deck.cards))
+
+
+def insert(deck: Deck, place: int, card: Card) -> Deck:
+    """The deck with a card at a place that was not dealt yet, and there alone."""
+    after = tuple(other for other in deck.cards[place:] if other.slot.user_id != card.slot.user_id)
+    return replace(deck, cards=(*deck.cards[:place], card, *after))
+
+
+def drop(deck: Deck, ids: set[int]) -> Deck:
+    """The deck as if these people, who were dealt, had not been in it."""
+    if not ids:
+        return deck
+    gone = sum(card.slot.user_id in ids for card in deck.cards[: deck.dealt])
+    return replace(deck, cards=tuple(card for card in deck.cards if card.slot.user_id not in ids), dealt=deck.dealt - gone)
 
 
 def spell(hunt: Hunt | None) -> bytes:
@@ -217,13 +285,13 @@ def widen(me: Profile, step: Step) -> Profile:
     return replace(me, min_age=least, max_age=most, max_distance_km=radius)
 
 
-async def find_cards(tx: Transaction, me_id: int, hunt: Hunt, step: int, deck: Deck, weights: Weights) -> tuple[Card, ...]:
+async def find_cards(tx: Transaction, hunt: Hunt, step: int, deck: Deck, weights: Weights) -> tuple[Card, ...]:
     """The best candidates who are not in the deck yet."""
     known = {card.slot.user_id for card in deck.cards} | deck.elsewhere
     likers = await find_likers(tx, hunt, known)
     others = await find_others(tx, hunt, known)
-    seed = [me_id, zlib.crc32(deck.question), tx.now // DAY, len(known)]
-    slots = await scoring.rank(tx, me_id, likers + others, set(likers), RANKED, seed, weights)
+    seed = [hunt.me_id, zlib.crc32(deck.question), tx.now // DAY, len(known)]
+    slots = await scoring.rank(tx, hunt.me_id, likers + others, set(likers), RANKED, seed, weights)
     return tuple(Card(slot, step) for slot in slots)
 
 

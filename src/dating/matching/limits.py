@@ -1,4 +1,4 @@
-"""What is limited by the day (UTC): likes, superlikes, rewinds.
+"""What is limited by the day (UTC): likes, superlikes, rewinds, boosts.
 
 What is spent stays spent, even if the swipe is taken back; a repeat that changes nothing costs nothing. Every answer to a swipe
 says in the header `RateLimit` what is left, in the words of draft-ietf-httpapi-ratelimit-headers: `"likes";r=17;t=3600`.
@@ -22,11 +22,12 @@ class Limits(msgspec.Struct, frozen=True):
     like: int = 0
     superlike: int = 0
     rewind: int = 0
+    boost: int = 0
 
 
 def read_limits(settings: Settings) -> Limits:
     """What is in force."""
-    return Limits(settings.likes_per_day, settings.superlikes_per_day, settings.rewinds_per_day)
+    return Limits(settings.likes_per_day, settings.superlikes_per_day, settings.rewinds_per_day, settings.boosts_per_day)
 
 
 class UsedUpProblem(Problem, frozen=True):
@@ -70,7 +71,20 @@ class RewindsUsedUp(UsedUp):
     noun = "rewinds"
 
 
-USED_UP: dict[str, type[UsedUp]] = {"like": LikesUsedUp, "superlike": SuperlikesUsedUp, "rewind": RewindsUsedUp}
+class BoostsUsedUp(UsedUp):
+    """429: today's boosts are used up."""
+
+    code = "boosts_used_up"
+    detail = "You have no boosts left today."
+    noun = "boosts"
+
+
+USED_UP: dict[str, type[UsedUp]] = {
+    "like": LikesUsedUp,
+    "superlike": SuperlikesUsedUp,
+    "rewind": RewindsUsedUp,
+    "boost": BoostsUsedUp,
+}
 
 
 async def spend(tx: Transaction, me_id: int, kind: str, per_day: int) -> None:
@@ -83,9 +97,9 @@ async def spend(tx: Transaction, me_id: int, kind: str, per_day: int) -> None:
 async def allowances(tx: Transaction, me_id: int, limits: Limits) -> Allowances:
     """What I have left today."""
     used = await queries.used(tx, me_id, tx.now // DAY)
-    rows = {kind: allow(getattr(limits, kind), used.get(kind, 0)) for kind in USED_UP}
+    rows = {refusal.noun: allow(getattr(limits, kind), used.get(kind, 0)) for kind, refusal in USED_UP.items()}
     midnight = rfc3339((tx.now // DAY + 1) * DAY)
-    return Allowances(likes=rows["like"], superlikes=rows["superlike"], rewinds=rows["rewind"], resets_at=midnight)
+    return Allowances(**rows, resets_at=midnight)
 
 
 def allow(per_day: int, used: int) -> Allowance:

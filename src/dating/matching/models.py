@@ -55,7 +55,16 @@ class Allowances(msgspec.Struct, frozen=True, kw_only=True):
     likes: Allowance
     superlikes: Allowance
     rewinds: Allowance
+    boosts: Allowance
     resets_at: Annotated[str, Meta(examples=["2026-11-21T00:00:00.000Z"])]
+
+
+class Boost(msgspec.Struct, frozen=True):
+    """I am boosted until `ends_at`, or until I was shown `impressions` times because of it."""
+
+    ends_at: Annotated[str, Meta(examples=["2026-11-20T09:30:00.000Z"])]
+    impressions: Annotated[int, Meta(examples=[50])]
+    status: Literal["boosted"] = "boosted"
 
 
 class Match(msgspec.Struct, frozen=True):

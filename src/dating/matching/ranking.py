@@ -109,6 +109,7 @@ class Kind(IntEnum):
     RANKED = 0
     RANDOM = 1
     NEWCOMER = 2
+    BOOSTED = 3
 
 
 class Page(NamedTuple):

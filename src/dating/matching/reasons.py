@@ -17,11 +17,17 @@ OUTSIDE: dict[tuple[Widened, ...], str] = {
 
 
 def give_reasons(
-    user: User, interests: list[str], now: date, likes_me: bool = False, widened: tuple[Widened, ...] = ()
+    user: User,
+    interests: list[str],
+    now: date,
+    likes_me: bool = False,
+    widened: tuple[Widened, ...] = (),
+    boosted: bool = False,
 ) -> list[str]:
     """What is true and worth saying, at least one sentence: who likes me is no secret, they stand among my followers."""
     said = [
         OUTSIDE.get(widened),
+        "Boosted." if boosted else None,
         "Likes you." if likes_me else None,
         name_shared(user.interests, interests),
         name_presence(user, now),

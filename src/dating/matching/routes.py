@@ -6,7 +6,7 @@ from litestar.params import FromPath, JSONBody
 
 from dating.database import Database
 from dating.idempotency import Commit
-from dating.matching import candidate_routes, service, statistics_routes
+from dating.matching import boost_routes, candidate_routes, service, statistics_routes
 from dating.matching.limits import allowances, name_left, read_limits
 from dating.matching.models import Allowances, Follower, Match, Swipe, SwipeAnswer, Undone, Unmatched
 from dating.matching.weights import read_weights
@@ -66,7 +66,7 @@ async def undo(
 @get(
     "/swipe/limits",
     summary="What I have left today",
-    description="Likes, superlikes and rewinds of today (UTC), and when there are new ones.",
+    description="Likes, superlikes, rewinds and boosts of today (UTC), and when there are new ones.",
     tags=TAGS,
 )
 async def read_left(
@@ -143,6 +143,7 @@ handlers = [
     list_matches,
     unmatch,
     clear,
+    *boost_routes.handlers,
     *candidate_routes.handlers,
     *statistics_routes.handlers,
 ]

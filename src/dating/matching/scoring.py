@@ -7,6 +7,7 @@ import numpy as np
 from dating.clock import DAY
 from dating.database import Transaction
 from dating.matching import deck_queries as queries
+from dating.matching import ranking
 from dating.matching.deck_queries import Facts
 from dating.matching.exposure import Slot
 from dating.matching.exposure_queries import HOUR
@@ -21,14 +22,26 @@ async def rank(
     tx: Transaction, me_id: int, ids: list[int], likers: set[int], count: int, seed: list[int], weights: Weights
 ) -> list[Slot]:
     """The first `count` of these people, best first, page by page with the slots that are left to chance and to newcomers."""
+    people, scores = await assess(tx, me_id, ids, likers, weights)
+    return deal(people, scores, count, np.random.default_rng(seed), weights)
+
+
+async def sort(tx: Transaction, me_id: int, ids: list[int], likers: set[int], weights: Weights) -> list[int]:
+    """These people by their score alone, best first."""
+    people, scores = await assess(tx, me_id, ids, likers, weights)
+    best: list[int] = people.ids[ranking.sort(people, scores)].tolist()
+    return best
+
+
+async def assess(tx: Transaction, me_id: int, ids: list[int], likers: set[int], weights: Weights) -> tuple[People, Floats]:
+    """These people as columns, with their scores; nobody for a viewer without a profile."""
     known = {row.user_id: row for row in await queries.facts(tx, [me_id, *ids])}
     me = known.pop(me_id, None)
     rows = [known[user_id] for user_id in sorted(known)]
     if me is None or not rows:
-        return []
+        return People(np.zeros(0, np.int64)), np.zeros(0)
     people = describe(me, rows, likers, tx.now)
-    viewer = Viewer(RANKING_GENDERS[me.gender], me.choosiness, me.appeal)
-    return deal(people, score(viewer, people, weights), count, np.random.default_rng(seed), weights)
+    return people, score(Viewer(RANKING_GENDERS[me.gender], me.choosiness, me.appeal), people, weights)
 
 
 def deal(people: People, scores: Floats, count: int, dice: np.random.Generator, weights: Weights) -> list[Slot]:

@@ -17,7 +17,7 @@ from dating.chat import service as chats
 from dating.clock import rfc3339
 from dating.database import Transaction
 from dating.errors import Conflict, Malformed, NotFound
-from dating.matching import learning, limit_queries, pick_queries, queries, standing_queries
+from dating.matching import boost_queries, learning, limit_queries, pick_queries, queries, standing_queries
 from dating.matching.limits import Limits, spend
 from dating.matching.models import Action, Follower, Match, SwipeAnswer, Undone, Unmatched
 from dating.matching.ranking import DEFAULT, Weights
@@ -223,6 +223,7 @@ async def erase(tx: Transaction, user_id: int) -> None:
     awaited = await standing_queries.awaited(tx, user_id)
     await queries.erase(tx, user_id)
     await limit_queries.erase(tx, user_id)
+    await boost_queries.erase(tx, user_id)
     await pick_queries.erase(tx, user_id)
     await standing_queries.recount(tx, awaited)
 
@@ -235,6 +236,7 @@ async def export(tx: Transaction, user_id: int) -> dict[str, Sequence[msgspec.St
         "superlikes": await queries.own_superlikes(tx, user_id),
         "likes_used": await queries.likes_used(tx, user_id),
         "spent": await limit_queries.own(tx, user_id),
+        "boosts": await boost_queries.own(tx, user_id),
     }
 
 
