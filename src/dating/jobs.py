@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from dating import idempotency
+from dating.accounts import addresses
 from dating.accounts import service as accounts
 from dating.calls import service as calls
 from dating.chat import expiry, invites
@@ -95,7 +96,7 @@ class Jobs:
         await self._db.write(accounts.lift_expired)
 
     async def sweep(self) -> None:
-        """Drop everything whose time is over."""
+        """Drop everything whose time is over, and seal the addresses that are not sealed yet."""
         now = self._db.clock()
         await self._trim_inboxes(now - self._settings.inbox_days * DAY)
         await self._db.write(idempotency.forget, now - ANSWERS_KEPT)
@@ -107,6 +108,7 @@ class Jobs:
         await self._db.write(boost_queries.forget)
         await self._db.write(invites.sweep)
         await exposure.sweep(self._db)
+        await addresses.seal_missing(self._db, self._settings)
 
     async def _trim_inboxes(self, before: int) -> None:
         last = await self._db.read(inbox.last_person)

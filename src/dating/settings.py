@@ -176,6 +176,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     limit_signal: Annotated[Limit, Meta(description="what one person's devices say during calls")] = "1200/minute"
     limit_export: Annotated[Limit, Meta(description="archives of their data that one person may ask for")] = "5/hour"
     limit_report: Annotated[Limit, Meta(description="reports and appeals of one person")] = "20/hour"
+    limit_contacts: Annotated[Limit, Meta(description="changes to the address book of one person")] = "60/day"
     limit_socket: Annotated[Limit, Meta(description="socket tokens of one person")] = "60/minute"
 
     @property

@@ -100,6 +100,7 @@ OWNERS_MESSAGE = (401, 200, 403, 404, 404)
 MANAGERS = (401, 200, 403, 404, 404)  # the party is a plain member of the group
 SWITCH = Row(MEMBERS, lambda world: {"on": True})
 
+BOOK = Row(signed_in(200), lambda world: {"hashes": ["0" * 64]})
 REPORT = {"target_kind": "person", "reason": "spam"}
 
 MATRIX = {
@@ -128,6 +129,10 @@ MATRIX = {
     "DELETE /me": Row(signed_in(200), password),
     "GET /me": Row(signed_in(200)),
     "GET /me/export": Row(signed_in(200)),
+    "PUT /me/contacts": BOOK,
+    "POST /me/contacts": BOOK,
+    "GET /me/contacts": Row(signed_in(200)),
+    "DELETE /me/contacts": Row(signed_in(200)),
     "GET /api/users/me": Row(signed_in(200)),
     "PUT /me": CHANGE,
     "PATCH /me": CHANGE,

@@ -58,6 +58,8 @@ ROWS: dict[str, tuple[Row, ...]] = {
     "tickets": ({},),
     "blocks": ({"blocked_id": OTHER}, {"blocker_id": OTHER}),
     "hides": ({"hidden_id": OTHER}, {"hider_id": OTHER}),
+    "contacts": ({},),
+    "handles": ({"kind": "mail"},),
     "reports": (ACCUSED, {**ACCUSED, "id": 1, "reporter_id": OTHER, "accused_id": GONE}),
     "statements": ({"action": "warn"},),
     "profiles": (

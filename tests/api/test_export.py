@@ -54,6 +54,8 @@ ELSEWHERE = {
     "statistics": "names nobody",
     "facts": "names nobody",
     "codes": "secret",
+    "contacts": "keyed hashes that say nothing to anybody; how many there are is asked elsewhere",
+    "handles": "a keyed hash of the address, which is there",
     "tickets": "secret",
     "migrations": "names nobody",
     "audit": "what moderators did, by numbers",

@@ -223,6 +223,14 @@ class Opened(msgspec.Struct, frozen=True):
     now: int
 
 
+class SealedRow(msgspec.Struct, frozen=True):
+    """Whether somebody has an address, and a handle of it sealed by a certain secret."""
+
+    id: int
+    has_email: bool
+    is_sealed: bool
+
+
 class SessionRow(msgspec.Struct, frozen=True):
     """A session as it is listed."""
 

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from dating.accounts.models import Account, Device, InboxRow, OwnAccount, OwnSession, Purpose, RefreshRow, SessionRow
+from dating.accounts.models import Account, Device, InboxRow, OwnAccount, OwnSession, Purpose, RefreshRow, SealedRow, SessionRow
 from dating.database import Transaction
 
 INSERT_USER = """
@@ -19,6 +19,11 @@ FROM users u
 """
 ACCOUNT_BY_LOGIN = f"{ACCOUNT} WHERE u.username_key = :login OR u.email_key = :login"
 ACCOUNT_BY_ID = f"{ACCOUNT} WHERE u.id = :user_id AND u.deleted_at IS NULL"
+SEALED = """
+SELECT u.id, u.email IS NOT NULL AS has_email,
+       EXISTS (SELECT 1 FROM handles h WHERE h.user_id = u.id AND h.kind = 'mail' AND h.key = CAST(:key AS TEXT)) AS is_sealed
+FROM users u WHERE u.id > :after_id ORDER BY u.id LIMIT :limit
+"""
 HOLD_USER = "UPDATE users SET deleted_at = deleted_at WHERE id = :user_id"
 VERIFY_EMAIL = "UPDATE users SET email_verified_at = COALESCE(email_verified_at, :now) WHERE id = :user_id"
 SET_PASSWORD = "UPDATE users SET password = :new WHERE id = :user_id AND password = :old"  # noqa: S105  # a statement
@@ -141,6 +146,11 @@ async def find_account(tx: Transaction, user_id: int) -> Account | None:
 async def hold_user(tx: Transaction, user_id: int) -> None:
     """Take the person's row until the transaction ends: what opens and closes their sessions goes one by one."""
     await tx.run(HOLD_USER, user_id=user_id)
+
+
+async def list_sealed(tx: Transaction, key: str, after_id: int, limit: int) -> list[SealedRow]:
+    """The next people by id, each with whether there is an address, and a handle of it sealed by the secret that `key` names."""
+    return await tx.all(SealedRow, SEALED, key=key, after_id=after_id, limit=limit)
 
 
 async def verify_email(tx: Transaction, user_id: int) -> None:

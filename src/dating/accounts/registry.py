@@ -55,6 +55,8 @@ PERSONAL = {
     "tickets": "by redis_tickets",
     "blocks": "of both sides",
     "hides": "of both sides",
+    "contacts": "the person's own; in those of others nobody can tell who is who",
+    "handles": "the person's own",
     "reports": "by and about the person",
     "statements": "about the person",
     "profiles": "by profiles",

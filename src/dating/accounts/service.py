@@ -41,6 +41,7 @@ from dating.profiles import service as profiles
 from dating.profiles.models import Me, ProfileFields
 from dating.realtime import inbox
 from dating.realtime.protocol import Close
+from dating.safety import contacts
 from dating.settings import Settings
 from dating.throttle import Throttle
 from dating.tokens import Claims, Identity, InvalidToken
@@ -138,6 +139,7 @@ async def settle(
 ) -> tuple[Me, Opened | None, str | None]:
     """Write account, profile, session and code; no session where the address must be verified first."""
     user_id = await create(tx, entry, hashed, "user", form)
+    await contacts.put_mail(tx, settings, user_id, entry.email)
     code = None
     if entry.email_key is not None and settings.email_verification != "off":
         code = await issue_code(tx, settings, "verify", entry.email_key)

@@ -2,7 +2,8 @@
 
 A block hides two people from each other everywhere, at once and both ways; it changes nothing else, so everything is back after
 the unblock. Queries ask the view `hidden`; a service asks `require_visible`. Lists of people ask the view `unwanted`, which adds
-whom the viewer has hidden from these lists alone: one way, and nobody is told.
+whom the viewer has hidden from these lists alone, one way, and those who know each other by an address book (`contacts`), both
+ways; nobody is told.
 
 **A block wins over every later delivery.** Blocking first takes the rows under which both people's inboxes grow, so the block
 commits either before or after any transaction that tells one of them something. Whoever tells somebody about somebody asks
@@ -18,7 +19,7 @@ from dating.clock import rfc3339
 from dating.database import Transaction
 from dating.errors import Malformed, NotFound
 from dating.realtime import inbox
-from dating.safety import queries, report_queries, reports
+from dating.safety import contacts, queries, report_queries, reports
 from dating.safety.models import Blocked, BlockedPerson, Hidden, HiddenPerson, Unblocked, Unhidden
 
 END_OF_IDS = 2**53
@@ -104,8 +105,9 @@ async def hides(tx: Transaction, me_id: int, limit: int, offset: int, last_seen_
 
 
 async def erase(tx: Transaction, user_id: int) -> None:
-    """Forget every block, hide and report by and of a person whose account is being deleted."""
+    """Forget every block, hide and report by and of a person whose account is being deleted, and their address book."""
     await queries.erase(tx, user_id)
+    await contacts.erase(tx, user_id)
     await reports.erase(tx, user_id)
 
 
