@@ -38,7 +38,8 @@ WHERE p.discoverable AND p.recency >= :since
   AND p.user_id > :after
 ORDER BY p.user_id LIMIT :limit
 """
-# One text, to be read outside of the loop: there may be hundreds of thousands.
+# One text, to be read outside of the loop: there may be hundreds of thousands. The view is asked for one person at a time:
+# PostgreSQL finds rows of a view with joins in it by an index only for given values, and the LIMIT stops SQLite reading all.
 APART = """
 WITH pool (id) AS (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
 SELECT json_group_array(CAST(e.one AS TEXT) || ' ' || CAST(e.other AS TEXT)) FROM (
@@ -49,8 +50,12 @@ UNION
 SELECT low_id, high_id FROM picks
 WHERE day >= :week AND day < :day AND low_id IN (SELECT id FROM pool) AND high_id IN (SELECT id FROM pool)
 UNION
-SELECT viewer_id, other_id FROM unwanted
-WHERE viewer_id IN (SELECT id FROM pool) AND other_id IN (SELECT id FROM pool)
+SELECT p.id, CAST(o.value AS BIGINT) FROM pool p, json_each((
+    SELECT json_group_array(u.other) FROM (
+        SELECT CAST(other_id AS TEXT) AS other FROM unwanted WHERE viewer_id = p.id LIMIT 1000000
+    ) u
+)) o
+WHERE CAST(o.value AS BIGINT) IN (SELECT id FROM pool)
 ) e
 """
 KEEP = """
