@@ -10,7 +10,9 @@ from dating.database import Transaction
 EXPIRED = """
 SELECT m.id, m.chat_id, m.sender_id, m.content, COALESCE(m.form, m.kind) AS kind, m.forwarded, m.created_at, m.edited_at,
        m.deleted_at, m.client_id, m.reply_to_id
-FROM messages AS m WHERE m.expires_at <= :now ORDER BY m.chat_id, m.id LIMIT :limit
+FROM messages AS m
+WHERE m.id IN (SELECT id FROM messages WHERE expires_at <= :now ORDER BY expires_at LIMIT :limit)
+ORDER BY m.chat_id, m.id
 """
 # The chat first, as in sending; whoever has read a message had counted it.
 UNCOUNT = """

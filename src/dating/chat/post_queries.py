@@ -79,10 +79,9 @@ WHERE members.chat_id = own.chat_id AND members.user_id = own.me
 ADD_POLL = "INSERT INTO polls (message_id, options, multiple) VALUES (:message_id, :options, :multiple)"
 UNSEEN = """
 SELECT DISTINCT m.chat_id, r.user_id, m.id AS message_id
-FROM messages AS m
-JOIN hidden AS h ON h.viewer_id = m.sender_id
-JOIN members AS r ON r.chat_id = m.chat_id AND r.user_id = h.other_id AND r.left_at IS NULL
+FROM messages AS m JOIN members AS r ON r.chat_id = m.chat_id AND r.left_at IS NULL
 WHERE m.id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
+  AND EXISTS (SELECT 1 FROM hidden WHERE viewer_id = m.sender_id AND other_id = r.user_id)
 """
 UNSEEN_ROWS = """
 given AS MATERIALIZED (SELECT CAST(value AS json_text) AS v FROM json_each(CAST(:unseen AS TEXT))),
