@@ -10,7 +10,7 @@ from dating.realtime.events import CallState, Ending, Media, SignalKind
 OFFER = "v=0\r\no=- 4611731400430051336 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
 Moment = Annotated[str, Meta(examples=["2026-11-20T09:00:00.000Z"])]
 CANDIDATE = "candidate:1 1 udp 2122260223 192.0.2.7 50123 typ host"
-Sdp = Annotated[str, Meta(min_length=1, max_length=32_768, description="A session description (RFC 8866).", examples=[OFFER])]
+Sdp = Annotated[str, Meta(min_length=1, max_length=16_000, description="A session description (RFC 8866).", examples=[OFFER])]
 
 
 class NewCall(msgspec.Struct, frozen=True):
@@ -32,7 +32,7 @@ class NewSignal(msgspec.Struct, frozen=True):
 
     kind: SignalKind
     payload: Annotated[
-        str, Meta(min_length=1, max_length=32_768, examples=["candidate:1 1 udp 2122260223 192.0.2.7 50123 typ host"])
+        str, Meta(min_length=1, max_length=16_000, examples=["candidate:1 1 udp 2122260223 192.0.2.7 50123 typ host"])
     ]
 
 
