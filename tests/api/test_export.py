@@ -17,6 +17,7 @@ KINDS = {
     "sessions": "sessions WHERE user_id = :me",
     "swipes": "swipes WHERE user_id = :me AND action IS NOT NULL",
     "superlikes": "superlikes WHERE sender_id = :me",
+    "boosts": "boosts WHERE user_id = :me",
     "spent": "spent WHERE user_id = :me",
     "likes_used": "likes_used WHERE user_id = :me",
     "chat_memberships": "members WHERE user_id = :me",
@@ -113,6 +114,7 @@ async def test_every_row_and_text_of_mine_is_there(settings: Settings) -> None:
         await anna.post("/swipe", json={"target_id": people[3].id, "action": "dislike"})
         fan = await api.person()
         await anna.post("/swipe", json={"target_id": fan.id, "action": "superlike", "note": "моя записка"})
+        assert (await anna.post("/boost")).status_code in (200, 201)
         for chat_id, other in zip((open_id, closed_id, hidden_id), people, strict=False):
             await anna.say(chat_id, f"мои слова {other.username}", client_id=f"мой-{other.username}")
         replies = [await people[0].say(open_id, f"ответ {number}") for number in range(3)]
