@@ -50,7 +50,11 @@ async def test_a_candidate_is_a_public_profile_with_reasons(api: Api) -> None:
     await api.person("maria", interests=["hiking", "чай"], birthday="1994-05-17", email="m@example.org", **BERLIN)
     (found,) = await ask(tom)
     profile = (await tom.get("/api/users/username/maria")).json()
-    assert found == profile | {"reasons": ["You both like hiking, чай.", "1 km away, active today."], "widened": []}
+    assert found == profile | {
+        "reasons": ["You both like hiking, чай.", "1 km away, active today."],
+        "widened": [],
+        "boosted": False,
+    }
 
 
 async def test_nobody_comes_twice_or_uninvited(api: Api) -> None:

@@ -71,6 +71,7 @@ class World:
 
     def _environment(self) -> dict[str, str]:
         given = {"DATING_RATE_LIMITS": "0", "DATING_DRAIN_SECONDS": "0", "DATING_POSTGRES_POOL": "4", "JWT_SECRET": SECRET}
+        given["DATING_ACCESS_TOKEN_SECONDS"] = "86400"  # the clients of a long run do not ask for new ones
         if self.postgres is None:
             return given | {"DATABASE_PATH": str(self.settings.database_path), "DATING_SQLITE_BUSY_SECONDS": "0.2"}
         given |= {"DATABASE_URL": self.postgres.url(self.database, self.gates["postgres"].port if self.gates else None)}
