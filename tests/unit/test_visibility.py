@@ -21,7 +21,8 @@ REASONS = {
         accounts.queries.HOLDER_OF_NAME accounts.queries.HOLDER_OF_EMAIL accounts.queries.ACCOUNT
         accounts.queries.ACCOUNT_BY_LOGIN accounts.queries.ACCOUNT_BY_ID accounts.queries.ROLE accounts.queries.LIVING""",
     "a step of a deletion or of a job, which shows nobody anything": """
-        accounts.queries.CORRESPONDENTS chat.change_queries.ANY chat.expiry_queries.EXPIRED realtime.inbox.SAID_BY
+        accounts.queries.CORRESPONDENTS accounts.queries.SEALED chat.change_queries.ANY chat.expiry_queries.EXPIRED
+        realtime.inbox.SAID_BY
         realtime.inbox.LAST_USER chat.group_queries.HEIR matching.queries.MATCHED matching.standing_queries.AWAITED""",
     "numbers for the ranking and for operators, which name nobody": """
         evaluation.queries.EXPOSED matching.deck_queries.FACTS matching.fairness_queries.SHOWN
