@@ -32,7 +32,14 @@ PASSWORD = "correct horse battery"
 names = itertools.count(1)
 
 # Cheap hashing: the tests make thousands of people, and the strength is a setting with tests of its own.
-CHEAP: dict[str, Any] = {"argon2_memory_kib": 64, "argon2_time": 1, "drain_seconds": 0.0, "rate_limits": False}
+# And what is new is indexed when a test says so.
+CHEAP: dict[str, Any] = {
+    "argon2_memory_kib": 64,
+    "argon2_time": 1,
+    "drain_seconds": 0.0,
+    "rate_limits": False,
+    "index_seconds": 3600.0,
+}
 
 
 def die_with_parent() -> None:

@@ -45,6 +45,7 @@ from dating.realtime.redis_tickets import RedisTickets
 from dating.realtime.session import Session
 from dating.redis.store import RedisStore
 from dating.safety import routes as safety
+from dating.search import routes as search
 from dating.settings import Settings
 from dating.shortcut import Shortcut
 from dating.throttle import Throttle
@@ -59,6 +60,7 @@ HANDLERS = [
     *matching.handlers,
     *chat.handlers,
     *calls.handlers,
+    *search.handlers,
     *safety.handlers,
     *moderation.handlers,
     realtime.start_socket,

@@ -18,6 +18,7 @@ from dating.matching import boost_queries, exposure, fairness, picks, standing_q
 from dating.profiles import service as profiles
 from dating.realtime import inbox, redis_tickets
 from dating.safety import reports
+from dating.search import indexing
 from dating.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ class Jobs:
             asyncio.create_task(self._repeat(MINUTE, self.make_picks)),
             asyncio.create_task(self._repeat(MINUTE, self.expire)),
             asyncio.create_task(self._repeat(MINUTE, self.renew_statistics)),
+            asyncio.create_task(self._repeat(self._settings.index_seconds, self.index)),
             asyncio.create_task(self._repeat(RINGING, self.end_calls)),
             asyncio.create_task(self._repeat(MINUTE, self.lift_suspensions)),
         ]
@@ -82,6 +84,10 @@ class Jobs:
         while await self._db.write(expiry.expire):
             pass
 
+    async def index(self) -> None:
+        """Let the search know what is new."""
+        await indexing.keep_up(self._db)
+
     async def renew_statistics(self) -> None:
         """The fairness page, when it has become old."""
         await fairness.renew(self._db)
@@ -109,6 +115,7 @@ class Jobs:
         await self._db.write(invites.sweep)
         await exposure.sweep(self._db)
         await addresses.seal_missing(self._db, self._settings)
+        await indexing.merge(self._db)
 
     async def _trim_inboxes(self, before: int) -> None:
         last = await self._db.read(inbox.last_person)

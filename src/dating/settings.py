@@ -114,6 +114,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     mail_from: Annotated[Text, Meta(description="sender of mail")] = "Dating <no-reply@localhost>"
 
     inbox_days: Annotated[Count, Meta(description="days that events are kept for a resume")] = 30
+    index_seconds: Annotated[Period, Meta(description="time until the search finds what is new")] = 1.0
     report_days: Annotated[Count, Meta(description="days that closed reports and their evidence are kept")] = 180
     sockets_per_user: Annotated[Count, Meta(description="devices of one person at once")] = 8
     socket_frame_bytes: Annotated[Count, Meta(description="largest frame from a client")] = 4096
@@ -170,6 +171,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     reveals_per_day: Annotated[
         int, Meta(ge=0, le=1_000_000, description="different people one account is shown a day; 0: no limit")
     ] = 2000
+    limit_find: Annotated[Limit, Meta(description="searches of one person in messages, chats and names")] = "60/minute"
+    limit_names: Annotated[Limit, Meta(description="pages of names, among them, that one person is shown")] = "500/day"
     limit_profile: Annotated[Limit, Meta(description="other people's profiles opened by one person")] = "2000/day"
     limit_location: Annotated[Limit, Meta(description="places one person may set")] = "20/hour"
     limit_call: Annotated[Limit, Meta(description="calls that one person begins")] = "20/minute"

@@ -70,6 +70,7 @@ class Row(NamedTuple):
 
     statuses: tuple[int, int, int, int, int]
     body: Callable[[World], Any] = lambda world: None
+    query: str = ""
 
 
 def everybody(status: int) -> tuple[int, int, int, int, int]:
@@ -158,6 +159,8 @@ MATRIX = {
     "DELETE /clear/my/swipes": Row(signed_in(200)),
     "POST /messages/send": SEND,
     "POST /api/messages": SEND,
+    "GET /api/search": Row(signed_in(200), query="?q=привет"),
+    "GET /api/users/search": Row(signed_in(200), query="?q=anna"),
     "GET /chats": Row(signed_in(200)),
     "GET /api/chats": Row(signed_in(200)),
     "POST /api/chats": Row((401, 400, 200, 403, 404), lambda world: {"kind": "direct", "member_ids": [world.owner.id]}),
@@ -263,7 +266,7 @@ async def test_access(api: Api, actor: str) -> None:
     world = await World(api).make()
     for name, row in MATRIX.items():
         method, path = name.split()
-        response = await world.ask(actor, method, path.format(**world.names(name)), row.body(world))
+        response = await world.ask(actor, method, path.format(**world.names(name)) + row.query, row.body(world))
         expected = row.statuses[ACTORS.index(actor)]
         if response.status_code != expected:
             surprises.append(f"{name}: {response.status_code} instead of {expected}: {response.text[:150]}")
@@ -335,7 +338,7 @@ async def test_refused_actors_change_nothing(api: Api) -> None:
         method, path = name.split()
         for actor, status in zip(ACTORS, row.statuses, strict=True):
             if actor != "owner" and status >= 400:
-                response = await world.ask(actor, method, path.format(**world.names(name)), row.body(world))
+                response = await world.ask(actor, method, path.format(**world.names(name)) + row.query, row.body(world))
                 assert response.status_code >= 400, (name, actor)
     assert [await view(world.owner), await world.owner.inbox(), await world.party.inbox()] == before
 

@@ -81,8 +81,8 @@ def judge(response: httpx.Response, statuses: tuple[int, ...]) -> str | None:
 
 NAMES = {
     "sqlite": """
-        SELECT t.name || ' ' || c.name FROM sqlite_master t JOIN pragma_table_info(t.name) c
-        WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite_%' ORDER BY t.name, c.cid""",
+        SELECT t.name || ' ' || c.name FROM pragma_table_list t JOIN pragma_table_info(t.name) c
+        WHERE t.schema = 'main' AND t.type = 'table' AND t.name NOT LIKE 'sqlite_%' ORDER BY t.name, c.cid""",
     "postgres": """
         SELECT c.table_name || ' ' || c.column_name FROM information_schema.columns c
         JOIN information_schema.tables t ON t.table_name = c.table_name AND t.table_type = 'BASE TABLE'

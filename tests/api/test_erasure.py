@@ -15,6 +15,7 @@ import pytest
 from dating.accounts import registry, service
 from dating.accounts.codes import seal_address
 from dating.accounts.models import Account
+from dating.search import indexing
 from dating.settings import Settings
 from tests.api.test_bad_input import read_everything
 from tests.cluster.valkey import Valkey
@@ -49,6 +50,7 @@ ROLE_OF_OTHER = {
 }
 ACCUSED = {"accused_id": OTHER, "target_kind": "person", "outcome": "warn"}
 ROWS: dict[str, tuple[Row, ...]] = {
+    "unindexed": ({"kind": "person"},),
     "users": ({"role": "user", "deleted_at": None}, other(OTHER), other(GONE + 1)),
     "sessions": ({},),
     "codes": ({"purpose": "verify", "subject": "sealed"}, {"purpose": "reset", "subject": "sealed"}),
@@ -84,6 +86,8 @@ ROWS: dict[str, tuple[Row, ...]] = {
         MESSAGE,
         MESSAGE | {"id": IN_GROUP, "chat_id": GROUP, "client_id": f"{MARK} in the group", "reply_to_id": IN_GROUP, **PAST},
     ),
+    "message_words": ({}, {"message_id": IN_GROUP}),
+    "names": ({"kind": "person"},),
     "reads": ({}, {"user_id": OTHER}),
     "edits": ({}, {"message_id": IN_GROUP}),
     "dismissals": ({}, {"message_id": IN_GROUP}),
@@ -131,8 +135,8 @@ class Column(NamedTuple):
 
 COLUMNS = {
     "sqlite": """
-        SELECT t.name || ' ' || c.name || ' ' || c.type FROM sqlite_master t JOIN pragma_table_info(t.name) c
-        WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite_%' ORDER BY t.rowid, c.cid""",
+        SELECT t.name || ' ' || c.name || ' ' || c.type FROM pragma_table_list t JOIN pragma_table_info(t.name) c
+        WHERE t.schema = 'main' AND t.type = 'table' AND t.name NOT LIKE 'sqlite_%' ORDER BY t.name, c.cid""",
     "postgres": """
         SELECT c.table_name || ' ' || c.column_name || ' ' || UPPER(c.data_type) FROM information_schema.columns c
         JOIN information_schema.tables t ON t.table_name = c.table_name AND t.table_type = 'BASE TABLE'
@@ -238,10 +242,11 @@ async def test_a_marker_survives_nobody_elses_deletion(api: Api, settings: Setti
     anna, berta, clara = await api.people(3)
     chat_id = await berta.match(clara)
     await berta.say(chat_id, "привет")
+    await indexing.keep_up(api.app.state.db)
     before = await api.app.state.db.read(read_everything, api.app.state.db.dialect)
     assert (await anna.delete("/me", json={"password": PASSWORD})).status_code == 200
     after = await api.app.state.db.read(read_everything, api.app.state.db.dialect)
-    assert {table for table in before if before[table] != after[table]} == {"users", "profiles", "sessions"}
+    assert {table for table in before if before[table] != after[table]} == {"users", "profiles", "names", "sessions"}
 
 
 async def test_redis_holds_nothing_that_names_a_deleted_person(api: Api, settings: Settings, shared_valkey: Valkey) -> None:

@@ -46,7 +46,18 @@ STATEMENTS = drop_pieces(dict(list_statements()))
 def test_there_are_statements() -> None:
     """The search finds the statements of every part that has some."""
     homes = {name.split(".")[1] for name in STATEMENTS}
-    assert {"accounts", "profiles", "matching", "chat", "safety", "realtime", "idempotency", "migrate", "operations"} <= homes
+    assert {
+        "accounts",
+        "profiles",
+        "matching",
+        "chat",
+        "safety",
+        "search",
+        "realtime",
+        "idempotency",
+        "migrate",
+        "operations",
+    } <= homes
 
 
 def test_sqlite_prepares_every_statement(sqlite_template: Path) -> None:
@@ -87,11 +98,14 @@ FAMILIES = {
 }
 
 
+LISTED = "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite_%'"
+
+
 def read_sqlite(path: Path) -> dict[str, Any]:
     """Each table of a SQLite file: columns with their types, the key, and the sets of columns that are unique."""
     schema = {}
     with closing(sqlite3.connect(path)) as connection:
-        tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+        tables = connection.execute(LISTED)
         for (table,) in tables.fetchall():
             columns = connection.execute(f"PRAGMA table_info({table})").fetchall()
             indexes = connection.execute(f"PRAGMA index_list({table})").fetchall()

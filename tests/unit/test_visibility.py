@@ -16,14 +16,15 @@ REASONS = {
         accounts.queries.EXPORT_ACCOUNT chat.archive_queries.EXPORT_VERSIONS chat.archive_queries.GROUPS
         chat.group_queries.IS_MEMBER chat.group_queries.WAS_REMOVED profiles.queries.ACCOUNT matching.queries.LAST
         profiles.queries.PROFILE
-        realtime.inbox.POSITION safety.queries.IS_THERE""",
+        realtime.inbox.POSITION safety.queries.IS_THERE search.queries.MY_GROUPS""",
     "who signs in, before anybody sees anything": """
         accounts.queries.HOLDER_OF_NAME accounts.queries.HOLDER_OF_EMAIL accounts.queries.ACCOUNT
         accounts.queries.ACCOUNT_BY_LOGIN accounts.queries.ACCOUNT_BY_ID accounts.queries.ROLE accounts.queries.LIVING""",
     "a step of a deletion or of a job, which shows nobody anything": """
         accounts.queries.CORRESPONDENTS accounts.queries.SEALED chat.change_queries.ANY chat.expiry_queries.EXPIRED
         realtime.inbox.SAID_BY
-        realtime.inbox.LAST_USER chat.group_queries.HEIR matching.queries.MATCHED matching.standing_queries.AWAITED""",
+        realtime.inbox.LAST_USER chat.group_queries.HEIR matching.queries.MATCHED matching.standing_queries.AWAITED
+        search.index_queries.TEXTS search.index_queries.CALLED_PEOPLE""",
     "numbers for the ranking and for operators, which name nobody": """
         evaluation.queries.EXPOSED matching.deck_queries.FACTS matching.fairness_queries.SHOWN
         matching.fairness_queries.UNANSWERED matching.fairness_queries.MATCHES matching.pick_queries.REGIONS

@@ -109,6 +109,8 @@ JOIN people AS u ON u.id = r.user_id
 LEFT JOIN profiles AS p ON p.user_id = u.id
 WHERE NOT EXISTS (SELECT 1 FROM hidden AS h WHERE h.viewer_id = :me AND h.other_id = r.user_id)
 """
+FIRST = f"""(c.kind = 'direct' OR r.user_id IN (
+      SELECT f.user_id FROM members AS f WHERE f.chat_id = c.id AND f.left_at IS NULL ORDER BY f.user_id LIMIT {SHORT}))"""
 ORDERED = "ORDER BY c.last_at DESC, c.id DESC, r.user_id"
 LIST = f"""
 WITH page AS (
@@ -118,9 +120,14 @@ WITH page AS (
           SELECT b.last_at, b.id FROM chats AS b JOIN members AS o ON o.chat_id = b.id
           WHERE b.id = :before_id AND o.user_id = :me))
     ORDER BY c.last_at DESC, c.id DESC LIMIT :limit OFFSET :offset),
-{ROOMS} SELECT {SHOWN}
-  AND (c.kind = 'direct' OR r.user_id IN (
-      SELECT f.user_id FROM members AS f WHERE f.chat_id = c.id AND f.left_at IS NULL ORDER BY f.user_id LIMIT {SHORT}))
+{ROOMS} SELECT {SHOWN} AND {FIRST}
+{ORDERED}
+"""
+THESE = f"""
+WITH page AS (
+    SELECT c.id FROM chats AS c
+    WHERE c.id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT))) AND {MINE} AND {OPEN}),
+{ROOMS} SELECT {SHOWN} AND {FIRST}
 {ORDERED}
 """
 ONE = f"""
@@ -132,6 +139,11 @@ WITH page AS (SELECT c.id FROM chats AS c WHERE c.id = :chat_id AND {MINE} AND {
 async def list_chats(tx: Transaction, me: int, limit: int, offset: int, before_id: int) -> list[ChatRow]:
     """My open chats, newest activity first, one row per member; after the chat `before_id` when that is not 0."""
     return await tx.all(ChatRow, LIST, me=me, limit=limit, offset=offset, before_id=before_id, now=tx.now)
+
+
+async def these_chats(tx: Transaction, me: int, ids: list[int]) -> list[ChatRow]:
+    """The same of those of the chats that are open to me."""
+    return await tx.all(ChatRow, THESE, me=me, ids=json.dumps(ids), now=tx.now)
 
 
 async def one_chat(tx: Transaction, me: int, chat_id: int) -> list[ChatRow]:

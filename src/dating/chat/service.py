@@ -80,6 +80,11 @@ async def list_chats(tx: Transaction, me: int, limit: int, offset: int, before_i
     return group(me, await queries.list_chats(tx, me, limit, offset, before_id))
 
 
+async def show_chats(tx: Transaction, me: int, ids: list[int]) -> list[Chat]:
+    """Those of the chats that are open to me, newest activity first."""
+    return group(me, await queries.these_chats(tx, me, ids)) if ids else []
+
+
 async def show_chat(tx: Transaction, me: int, chat_id: int) -> Chat:
     """One chat of mine with its members. Raises ChatNotFound."""
     chats = group(me, await queries.one_chat(tx, me, chat_id)) if chat_id < access.BEYOND else []

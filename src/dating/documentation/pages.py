@@ -35,6 +35,7 @@ TAGS = {
     "Profiles": "One's own profile and other people's.",
     "Matching": "Candidates, swipes, matches.",
     "Chats and messages": "Opening, sending, listing, reading.",
+    "Search": "Messages, chats and people by words.",
     "Calls": "Signalling between two devices; voice and picture go their own way.",
     "Realtime": "The door to the WebSocket.",
     "Safety": "Blocks, reports, and what was decided about me.",

@@ -1,0 +1,1 @@
+"""Finding messages, chats and people by words."""

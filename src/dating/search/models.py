@@ -1,0 +1,97 @@
+"""What the search answers, and its rows."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from dating.chat.models import Chat, Message
+from dating.profiles.models import User
+
+Kind = Literal["all", "messages", "chats", "users"]
+Next = Annotated[str | None, Meta(description="`cursor` of the next page; null at the end", examples=[None])]
+
+
+class Segment(msgspec.Struct, frozen=True):
+    """A piece of a text as it was written; `hit` when it is what was asked for."""
+
+    text: Annotated[str, Meta(examples=["Привет"])]
+    hit: bool
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """A message that was found, and what it says around the first hit: at most some 200 characters, in pieces."""
+
+    message: Message
+    snippet: list[Segment]
+
+
+class Findings(msgspec.Struct, frozen=True):
+    """What was found, the newest messages and the liveliest chats first, people by their names. A page may be shorter than
+    `limit` though there is more."""
+
+    limit: Annotated[int, Meta(examples=[20])]
+    messages: list[Finding] = []
+    chats: list[Chat] = []
+    users: list[User] = []
+    next_cursor: Next = None
+
+
+class FoundPeople(msgspec.Struct, frozen=True):
+    """People whose names or usernames have all the words, by the word that was found."""
+
+    users: list[User]
+    limit: Annotated[int, Meta(examples=[20])]
+    next_cursor: Next = None
+
+
+class Place(msgspec.Struct, frozen=True, array_like=True):
+    """Where the next page of people begins: after this word of this person; `seen` have been answered so far."""
+
+    word: str
+    id: int
+    seen: int
+
+
+class NameRow(msgspec.Struct, frozen=True):
+    """A word of somebody's name."""
+
+    word: str
+    id: int
+
+
+class Text(msgspec.Struct, frozen=True):
+    """A message that is to be indexed, as it is now."""
+
+    id: int
+    chat_id: int
+    low_id: int | None
+    high_id: int | None
+    content: str
+    edited_at: int | None
+
+    def scopes(self) -> list[str]:
+        """In which parts of the index it can be found."""
+        return [f"g{self.chat_id}"] if self.low_id is None else [str(self.low_id), str(self.high_id)]
+
+
+class Terms(msgspec.Struct, frozen=True):
+    """The words of a message as it was at `edited_at`."""
+
+    id: int
+    edited_at: int | None
+    words: str
+
+
+class Called(msgspec.Struct, frozen=True):
+    """What somebody, or a group, is called."""
+
+    id: int
+    name: str
+
+
+class Backfill(msgspec.Struct, frozen=True):
+    """How far down what was there before the search came is noted."""
+
+    kind: str
+    before_id: int

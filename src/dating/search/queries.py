@@ -1,0 +1,103 @@
+"""The SQL of finding. The index gives candidates; what is open to me is asked as everywhere else."""
+
+import json
+from collections.abc import Sequence
+
+from dating.chat.conditions import OPEN, SEEN
+from dating.chat.history_queries import MESSAGES
+from dating.chat.models import MessageRow
+from dating.database import Transaction
+from dating.search.models import NameRow
+
+MOST_GROUPS = 1000  # of mine in which messages are found, those of late first
+
+# --- messages ---------------------------------------------------------------------------------------------------------------
+
+MY_GROUPS = """
+SELECT c.id FROM members AS seat JOIN chats AS c ON c.id = seat.chat_id
+WHERE seat.user_id = :me AND seat.left_at IS NULL AND c.kind = 'group' AND c.closed_at IS NULL
+ORDER BY c.last_at DESC LIMIT :limit
+"""
+# A function over tsvector and GIN on PostgreSQL, an FTS5 table on SQLite.
+CANDIDATES = """
+SELECT rowid FROM message_fts(CAST(:query AS TEXT)) WHERE rowid < :before_id ORDER BY rowid DESC LIMIT :limit
+"""
+FOUND = f"""
+{MESSAGES} WHERE m.id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
+  AND m.deleted_at IS NULL AND {OPEN} AND {SEEN} ORDER BY m.id DESC
+"""
+
+
+async def list_groups(tx: Transaction, me: int) -> list[int]:
+    """The groups that I am in."""
+    return await tx.all(int, MY_GROUPS, me=me, limit=MOST_GROUPS)
+
+
+async def list_candidates(tx: Transaction, query: str, before_id: int, limit: int) -> list[int]:
+    """Messages that fit a query, the newest first, whoever may see them."""
+    return await tx.all(int, CANDIDATES, query=query, before_id=before_id, limit=limit)
+
+
+async def list_found(tx: Transaction, me: int, ids: Sequence[int]) -> list[MessageRow]:
+    """Those of the messages that I may see, the newest first."""
+    return await tx.all(MessageRow, FOUND, me=me, ids=json.dumps(ids), now=tx.now)
+
+
+# --- names ------------------------------------------------------------------------------------------------------------------
+
+# Every one of the words, each given by its bounds, is among the names of something.
+BOUNDS = """
+given AS MATERIALIZED (SELECT CAST(value AS json_text) AS v FROM json_each(CAST(:words AS TEXT))),
+w AS MATERIALIZED (SELECT v ->> 'first' AS first, v ->> 'beyond' AS beyond FROM given)
+"""
+CHATS = f"""
+WITH {BOUNDS}
+SELECT c.id FROM members AS seat JOIN chats AS c ON c.id = seat.chat_id
+WHERE seat.user_id = :me AND seat.left_at IS NULL AND {OPEN}
+  AND NOT EXISTS (SELECT 1 FROM w WHERE NOT EXISTS (
+      SELECT 1 FROM names AS n
+      WHERE n.kind = CASE c.kind WHEN 'group' THEN 'chat' ELSE 'person' END
+        AND n.id = CASE c.kind WHEN 'group' THEN c.id ELSE c.low_id + c.high_id - :me END
+        AND n.word >= w.first AND n.word < w.beyond))
+  AND (CAST(:before_id AS BIGINT) = 0 OR (c.last_at, c.id) < (
+      SELECT b.last_at, b.id FROM chats AS b JOIN members AS o ON o.chat_id = b.id
+      WHERE b.id = :before_id AND o.user_id = :me))
+ORDER BY c.last_at DESC, c.id DESC LIMIT :limit
+"""
+# Everybody is met once: at the first of their words that fits.
+NAMED = """
+SELECT n.word, n.id FROM names AS n
+WHERE n.kind = 'person' AND n.word >= :first AND n.word < :beyond AND (n.word, n.id) > (:after, :id)
+  AND NOT EXISTS (
+      SELECT 1 FROM names AS e WHERE e.kind = 'person' AND e.id = n.id AND e.word >= :first AND e.word < n.word)
+ORDER BY n.word, n.id LIMIT :limit
+"""
+# Whoever is paused or incognito is found by those alone who have a chat with them.
+MEETABLE = f"""
+WITH {BOUNDS}
+SELECT p.user_id FROM profiles AS p JOIN people AS u ON u.id = p.user_id
+WHERE p.user_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT))) AND p.user_id <> :me
+  AND NOT EXISTS (SELECT 1 FROM unwanted WHERE viewer_id = :me AND other_id = p.user_id)
+  AND (p.discoverable OR EXISTS (
+      SELECT 1 FROM chats AS c
+      WHERE c.low_id = CASE WHEN p.user_id < :me THEN p.user_id ELSE :me END
+        AND c.high_id = CASE WHEN p.user_id < :me THEN :me ELSE p.user_id END AND c.closed_at IS NULL))
+  AND NOT EXISTS (SELECT 1 FROM w WHERE NOT EXISTS (
+      SELECT 1 FROM names AS n
+      WHERE n.kind = 'person' AND n.id = p.user_id AND n.word >= w.first AND n.word < w.beyond))
+"""
+
+
+async def list_chats(tx: Transaction, me: int, bounds: Sequence[dict[str, str]], before_id: int, limit: int) -> list[int]:
+    """My open chats whose group, or other person, is called so; newest activity first, after `before_id` when that is not 0."""
+    return await tx.all(int, CHATS, me=me, words=json.dumps(bounds), before_id=before_id, limit=limit)
+
+
+async def list_named(tx: Transaction, bounds: dict[str, str], after: str, id_: int, limit: int) -> list[NameRow]:
+    """People with a word between the bounds, whoever may see them, by word and id, after that pair."""
+    return await tx.all(NameRow, NAMED, **bounds, after=after, id=id_, limit=limit)
+
+
+async def keep_meetable(tx: Transaction, me: int, ids: Sequence[int], bounds: Sequence[dict[str, str]]) -> set[int]:
+    """Those of the people who have all the words and whom I may find."""
+    return set(await tx.all(int, MEETABLE, me=me, ids=json.dumps(ids), words=json.dumps(bounds)))

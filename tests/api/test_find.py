@@ -1,0 +1,352 @@
+"""The search: what is found, by whom, and that nothing else is."""
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from typing import Any
+
+import pytest
+
+from dating.clock import SECOND
+from dating.search import index_queries, indexing, service
+from dating.settings import Settings
+from tests.api.messenger import do, make_group
+from tests.kit import PASSWORD, Api, Person
+
+
+async def index(api: Api) -> None:
+    """Let the search know what was said."""
+    await indexing.keep_up(api.app.state.db)
+
+
+async def find(person: Person, question: str, kind: str = "messages", **more: Any) -> dict[str, Any]:
+    """What the person finds."""
+    answer = await person.get("/api/search", params={"q": question, "type": kind, **more})
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+async def found(person: Person, question: str) -> list[str]:
+    """The texts of the messages that the person finds."""
+    return [one["message"]["content"] for one in (await find(person, question))["messages"]]
+
+
+async def people(person: Person, question: str) -> list[str | None]:
+    """The names of the people whom the person finds."""
+    answer = await person.get("/api/users/search", params={"q": question})
+    assert answer.status_code == 200, answer.text
+    return [user["name"] for user in answer.json()["users"]]
+
+
+async def words_of(api: Api, message_id: int) -> list[str]:
+    """What the index keeps of a message."""
+
+    async def look(tx: Any) -> list[str]:
+        return list(await tx.all(str, "SELECT words FROM message_words WHERE message_id = :id", id=message_id))
+
+    return list(await api.app.state.db.read(look))
+
+
+# --- messages ---------------------------------------------------------------------------------------------------------------
+
+
+async def test_words_are_found(api: Api) -> None:
+    """By beginnings and forms, in both languages, without case and accents; all the words must be there; the newest first."""
+    anna, boris = await api.people(2)
+    chat_id = await anna.match(boris)
+    for text in ("Пойдём гулять с собаками?", "Ёлка и café", "Running with dogs 👍🏽", "Собака, кот"):
+        await anna.say(chat_id, text)
+    await index(api)
+    for question, texts in {
+        "собака": ["Собака, кот", "Пойдём гулять с собаками?"],
+        "СОБАК": ["Собака, кот", "Пойдём гулять с собаками?"],
+        "собака пойдем": ["Пойдём гулять с собаками?"],
+        "елка": ["Ёлка и café"],
+        "CAFE": ["Ёлка и café"],
+        "run dog": ["Running with dogs 👍🏽"],
+        "👍": ["Running with dogs 👍🏽"],
+        "собачий": [],
+        "ёлка кот": [],
+    }.items():
+        assert await found(anna, question) == texts, question
+        assert await found(boris, question) == texts, question
+    finding = (await find(anna, "елка"))["messages"][0]
+    assert finding["snippet"] == [{"text": "Ёлка", "hit": True}, {"text": " и café", "hit": False}]
+    assert finding["message"]["chat_id"] == chat_id
+
+
+async def test_only_what_i_may_read_is_found(api: Api) -> None:
+    """Nothing of others' chats, from before I came, after I left, deleted, expired, or by somebody hidden."""
+    anna, boris, clara, dmitri = await api.people(4)
+    pair = await anna.match(boris)
+    group = await make_group(anna, boris, clara)
+    await anna.match(dmitri)
+    await anna.say(pair, "тайна вдвоём")
+    ids = {text: (await boris.say(group, text))["id"] for text in ("тайна всех", "тайна удалённая", "тайна не для Анны")}
+    await anna.say(group, "тайна исчезнет", expires_in=60)
+    await index(api)
+    await do(anna, f"/api/chats/{group}/members", user_ids=[dmitri.id])
+    assert await found(dmitri, "тайна") == []
+    assert await found(clara, "тайна") == ["тайна исчезнет", "тайна не для Анны", "тайна удалённая", "тайна всех"]
+
+    await do(boris, f"/api/messages/{ids['тайна удалённая']}/delete")
+    await do(anna, f"/api/messages/{ids['тайна не для Анны']}/delete", for_all=False)
+    later = api.app.state.db.clock() + 61 * SECOND
+    api.app.state.db.clock = lambda: later
+    assert await found(anna, "тайна") == ["тайна всех", "тайна вдвоём"]
+
+    await do(anna, f"/api/users/{boris.id}/block")
+    assert await found(anna, "тайна") == []
+    assert await found(boris, "тайна") == ["тайна не для Анны", "тайна всех"]
+    assert (await clara.delete(f"/api/chats/{group}")).status_code == 200
+    assert await found(clara, "тайна") == []
+
+
+async def test_an_edit_is_found_by_its_new_words(api: Api) -> None:
+    """The old words leave the index with the edit, the new ones come."""
+    anna, boris = await api.people(2)
+    message_id = (await anna.say(await anna.match(boris), "старое слово"))["id"]
+    await index(api)
+    await do(anna, f"/api/messages/{message_id}/edit", content="новое слово")
+    assert await words_of(api, message_id) == []
+    await index(api)
+    assert await found(boris, "старое") == []
+    assert await found(boris, "новое") == ["новое слово"]
+
+
+async def test_an_edit_meanwhile_is_not_lost(api: Api) -> None:
+    """What was read for the index before an edit is not written after it; the edit stays noted."""
+    anna, boris = await api.people(2)
+    message_id = (await anna.say(await anna.match(boris), "старое"))["id"]
+    db = api.app.state.db
+    ids, texts = await db.read(indexing.read_messages)
+    await do(anna, f"/api/messages/{message_id}/edit", content="новое")
+    await db.write(indexing.write_messages, ids, indexing.write_all_terms(texts))
+    assert await words_of(api, message_id) == []
+    await index(api)
+    assert await found(boris, "новое") == ["новое"]
+
+
+async def test_what_is_deleted_leaves_the_index(api: Api, settings: Settings) -> None:
+    """Deleted for all, expired, or with an account: no word of it is in the index, nor in the storage under it."""
+    anna, boris, clara = await api.people(3)
+    chat_id, other_id = await anna.match(boris), await anna.match(clara)
+    deleted = (await anna.say(chat_id, "маркерудалён"))["id"]
+    brief = (await anna.say(chat_id, "маркеристёк", expires_in=60))["id"]
+    orphan = (await clara.say(other_id, "маркерсирота"))["id"]
+    kept = (await anna.say(chat_id, "маркеростался"))["id"]
+    await index(api)
+    assert all([await words_of(api, id_) for id_ in (deleted, brief, orphan, kept)])
+    await do(anna, f"/api/messages/{deleted}/delete")
+    assert (await clara.delete("/me", json={"password": PASSWORD})).status_code == 200
+    db = api.app.state.db
+    later = db.clock() + 61 * SECOND
+    db.clock = lambda: later
+    await api.app.state.jobs.expire()
+    assert [await words_of(api, id_) for id_ in (deleted, brief, orphan)] == [[], [], []]
+    await indexing.merge(db)
+    assert await found(boris, "маркер") == ["маркеростался"]
+    assert await db.read(index_queries.count_pages) == 0
+    if db.dialect == "sqlite":
+        assert read_storage(settings) == {"маркеростался"}
+
+
+def read_storage(settings: Settings) -> set[str]:
+    """Which of the marked words FTS5 still has, in any form."""
+    with closing(sqlite3.connect(settings.database_path)) as connection:
+        blocks = b"".join(row[0] for row in connection.execute("SELECT block FROM message_fts_data"))
+    endings = ("удален", "истек", "сирот", "остался")
+    return {f"маркер{ending}" for ending in endings if ending.encode() in blocks}
+
+
+async def test_pages_hold_everything_once(api: Api) -> None:
+    """Following `next_cursor` gives every message once, the newest first, though most candidates may not be seen."""
+    anna, boris = await api.people(2)
+    chat_id = await anna.match(boris)
+    ids = [(await anna.say(chat_id, f"слово {n}"))["id"] for n in range(7)]
+    await index(api)
+    for gone in ids[1:3]:
+        await do(anna, f"/api/messages/{gone}/delete", for_all=False)
+    pages, cursor = [], None
+    while True:
+        page = await find(anna, "слово", limit=2, **({} if cursor is None else {"cursor": cursor}))
+        pages.append([one["message"]["id"] for one in page["messages"]])
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert [id_ for page in pages for id_ in page] == [ids[6], ids[5], ids[4], ids[3], ids[0]]
+    assert all(len(page) <= 2 for page in pages)
+
+
+async def test_what_was_there_before_is_indexed(api: Api) -> None:
+    """A job notes what an older version left, downwards, and is done with it once."""
+    anna, boris = await api.people(2, name="Ирина")
+    chat_id = await anna.match(boris)
+    last = [await anna.say(chat_id, f"давно {n}") for n in range(3)][-1]["id"]
+    db = api.app.state.db
+
+    async def forget(tx: Any) -> None:
+        await tx.run("DELETE FROM unindexed")
+        await tx.run("INSERT INTO backfills (kind, before_id) VALUES ('message', :id)", id=last + 1)
+        await tx.run("INSERT INTO backfills (kind, before_id) VALUES ('person', :id)", id=boris.id + 1)
+
+    await db.write(forget)
+    await index(api)
+    assert len(await found(boris, "давно")) == 3
+    assert await people(boris, "ирина") == ["Ирина"]
+    assert await api.count("backfills") == 0
+
+
+async def test_two_processes_index_at_once(api: Api) -> None:
+    """What both have read is written once, and nothing is lost."""
+    anna, boris = await api.people(2)
+    chat_id = await anna.match(boris)
+    for n in range(5):
+        await anna.say(chat_id, f"вместе {n}")
+    await asyncio.gather(*[index(api) for _ in range(3)])
+    assert len(await found(anna, "вместе")) == 5
+    assert await api.count("unindexed") == 0
+
+
+# --- people and chats -------------------------------------------------------------------------------------------------------
+
+
+async def test_people_are_found_by_their_names(api: Api) -> None:
+    """By beginnings of three letters and whole words, of name and username; the shortest word first."""
+    me = await api.person()
+    anna = await api.person("anna_77", name="Анна-Мария Ёлкина")
+    await api.person(name="Аннабель Ли")
+    await index(api)
+    for question, names in {
+        "анн": ["Анна-Мария Ёлкина", "Аннабель Ли"],
+        "АННА елкина": ["Анна-Мария Ёлкина"],
+        "мария": ["Анна-Мария Ёлкина"],
+        "anna 77": ["Анна-Мария Ёлкина"],
+        "ан": [],
+        "ли": ["Аннабель Ли"],
+        "лиза": [],
+    }.items():
+        assert await people(me, question) == names, question
+    assert await people(anna, "анна") == ["Аннабель Ли"], "nobody finds themselves"
+    await anna.patch("/me", json={"name": "Вера"})
+    await index(api)
+    assert (await people(me, "анна"), await people(me, "вера")) == (["Аннабель Ли"], ["Вера"])
+
+
+async def test_who_is_not_to_be_found_is_not(api: Api) -> None:
+    """Paused, incognito, blocked either way, hidden from lists, banned, gone; a chat with me finds who is paused."""
+    me, *others = await api.people(8, name="Вероника")
+    for n, person in enumerate(others):
+        await person.patch("/me", json={"name": f"Вероника {n}"})
+    paused, incognito, blocked, blocker, hidden, gone, partner = others
+    await index(api)
+    assert len(await people(me, "вероника")) == 7
+    await me.match(partner)
+    for person, setting in ((paused, "discoverable"), (partner, "discoverable")):
+        await person.patch("/me", json={"settings": {setting: False}})
+    await incognito.patch("/me", json={"settings": {"incognito": True}})
+    await do(me, f"/api/users/{blocked.id}/block")
+    await do(blocker, f"/api/users/{me.id}/block")
+    assert (await me.post(f"/api/users/{hidden.id}/hide")).status_code in (200, 201, 204)
+    assert (await gone.delete("/me", json={"password": PASSWORD})).status_code == 200
+    assert await people(me, "вероника") == ["Вероника 6"]
+    assert await people(blocked, "вероника 6") == [], "who is paused is not found by strangers"
+
+
+async def test_people_come_in_pages_with_an_end(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each once by word and id; one question brings no more people than it may."""
+    monkeypatch.setattr("dating.search.service.MOST_PEOPLE", 5)
+    me, *others = await api.people(8)
+    for person in others:
+        await person.patch("/me", json={"name": "Света Светлая"})
+    await index(api)
+    seen: list[int] = []
+    cursor: str | None = None
+    for _ in range(3):
+        page = await service.find_people(api.app.state.db, me.id, "свет", 2, cursor)
+        seen += [user.id for user in page.users]
+        cursor = page.next_cursor
+    assert seen == sorted(person.id for person in others)[:5]
+    assert cursor is None
+
+
+async def test_chats_are_found_by_their_names(api: Api) -> None:
+    """My groups by their names, direct chats by the other's; nobody else's."""
+    anna, boris, clara = await api.people(3)
+    await boris.patch("/me", json={"name": "Боря Горный"})
+    group = await make_group(anna, boris, name="Поход в горы")
+    await index(api)
+    direct = await anna.match(boris)
+    chats = (await find(anna, "гор", "chats"))["chats"]
+    assert {chat["id"] for chat in chats} == {group, direct}
+    assert [chat["id"] for chat in (await find(anna, "в го", "chats"))["chats"]] == [group]
+    first = await find(anna, "гор", "chats", limit=1)
+    second = await find(anna, "гор", "chats", limit=1, cursor=first["next_cursor"])
+    assert [first["chats"][0]["id"], second["chats"][0]["id"]] == [chat["id"] for chat in chats]
+    assert (await find(clara, "гор", "chats"))["chats"] == []
+    await anna.patch(f"/api/chats/{group}", json={"name": "Море"})
+    await index(api)
+    assert [chat["id"] for chat in (await find(anna, "гор", "chats"))["chats"]] == [direct]
+
+
+async def test_all_is_the_first_page_of_each(api: Api) -> None:
+    """Messages, chats and people together."""
+    anna, boris, _ = await api.people(3, name="Гоша")
+    await anna.say(await anna.match(boris), "Гоша, привет")
+    await index(api)
+    page = await find(anna, "гоша", "all")
+    assert (len(page["messages"]), len(page["chats"]), len(page["users"]), page["next_cursor"]) == (1, 1, 2, None)
+
+
+# --- bad input --------------------------------------------------------------------------------------------------------------
+
+WEIRD = [
+    '" OR "a',
+    "NEAR(a b, 2)",
+    "a* NOT b",
+    "words : a",
+    "{a} AND",
+    "'; DROP TABLE users; --",
+    "a & b | !c",
+    "\\'a",
+    "-a ^b",
+]
+
+
+async def test_operators_mean_nothing(api: Api) -> None:
+    """What databases read as more than words is words here: answered, and nothing found by accident."""
+    anna, boris = await api.people(2)
+    await anna.say(await anna.match(boris), "сообщение")
+    await index(api)
+    for question in WEIRD:
+        page = await find(anna, question, "all")
+        assert (page["messages"], page["chats"], page["users"]) == ([], [], []), question
+
+
+BAD = [
+    ("q=", "invalid"),
+    ("", "invalid"),
+    ("q=" + "a" * 10_000, "invalid"),
+    ("q=%20%20", "nothing_to_find"),
+    ("q=%3F%21%22%2A", "nothing_to_find"),
+    ("q=%00", "nul_character"),
+    ("q=%ED%A0%80", "nothing_to_find"),
+    ("q=%FF", "nothing_to_find"),
+    ("q=" + "+".join(str(n) for n in range(11)), "too_many_words"),
+    ("q=a&type=posts", "invalid"),
+    ("q=a&limit=101", "invalid"),
+    ("q=a&type=messages&cursor=x", "bad_cursor"),
+    ("q=a&type=messages&cursor=0", "bad_cursor"),
+    ("q=a&type=chats&cursor=99999999999999999999", "bad_cursor"),
+    ("q=a&type=users&cursor=%D1%8F", "bad_cursor"),
+    ("q=a&type=users&cursor=W10", "bad_cursor"),
+    ("q=a&type=users&cursor=WyJhIiwtMSwwXQ==", "bad_cursor"),
+]
+
+
+async def test_bad_questions_are_refused(api: Api) -> None:
+    """With 400 and a code that says what is wrong."""
+    me = await api.person()
+    for query, code in BAD:
+        answer = await me.get(f"/api/search?{query}")
+        assert (answer.status_code, answer.json()["code"]) == (400, code), (query, answer.text)
