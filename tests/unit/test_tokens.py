@@ -26,7 +26,7 @@ from tests.forgery import Forger
 
 SINCE = 1_700_000_000_000_000
 SETTINGS = Settings(jwt_secrets=("k" * 24 + "0123456789abcdef" * 2,))
-FORGER = Forger(SETTINGS, 7, 31, SINCE)
+FORGER = Forger(SETTINGS, 7, 31, SINCE)  # for what is never genuine: made when the run begins, it expires before a long one ends
 # Only the database knows that these are nobody's.
 GENUINE_IN_FORM = {"nobody's subject", "another person's session", "nobody's session", "a session opened at another time"}
 FORGERIES = [(fault, token) for fault, token in FORGER.forgeries() if fault not in GENUINE_IN_FORM]
@@ -36,7 +36,7 @@ def test_a_genuine_token_is_read() -> None:
     """Person, session, its beginning and expiry come back as they were signed."""
     claims = verify_access(SETTINGS, sign_access(SETTINGS, 7, 31, SINCE))
     assert (claims.user_id, claims.session_id, claims.since) == (7, 31, SINCE)
-    assert verify_access(SETTINGS, FORGER.genuine()).user_id == 7
+    assert verify_access(SETTINGS, Forger(SETTINGS, 7, 31, SINCE).genuine()).user_id == 7
 
 
 @pytest.mark.parametrize(("fault", "token"), FORGERIES, ids=[fault for fault, _ in FORGERIES])
