@@ -3,6 +3,8 @@
 
 PYTHON ?= python3
 VENV := .venv
+# All tests run on every core, up to four,; some of them, in one process.
+CORES = $(if $(strip $(ARGS)),,-n auto --maxprocesses 4 --dist worksteal)
 RUN := $(VENV)/bin/python
 # pip of the machine installs into the environment, which has none of its own.
 PIP := $(PYTHON) -m pip --python $(RUN) --disable-pip-version-check --quiet
@@ -22,7 +24,7 @@ cluster: $(VENV)/dev.stamp ## start two workers on a PostgreSQL and a Valkey of 
 	@exec $(RUN) -m tests.cluster $(ARGS)
 
 test: $(VENV)/dev.stamp ## run all tests; ARGS="-k swipe" narrows them
-	@exec $(RUN) -m pytest $(ARGS)
+	@exec $(RUN) -m pytest $(CORES) $(ARGS)
 
 check: $(VENV)/dev.stamp ## check format, style, types and layers
 	$(RUN) -m ruff format --check .

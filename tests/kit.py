@@ -48,8 +48,11 @@ def die_with_parent() -> None:
 
 
 def free_port() -> int:
-    """A free port below the ephemeral range, where nobody's outgoing connection can take it meanwhile."""
-    start = 20_000 + os.getpid() % 8_000
+    """A free port below the ephemeral range, where nobody's outgoing connection can take it meanwhile.
+
+    Processes that run tests side by side look far from each other, though their numbers are neighbors.
+    """
+    start = 20_000 + os.getpid() * 997 % 8_000
     for port in itertools.chain(range(start, 32_000), range(20_000, start)):
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))

@@ -163,7 +163,9 @@ class PostgresDatabase(Database):
                     raise DatabaseAway(retry_after=1) from error
                 await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))
             except asyncpg.IntegrityConstraintViolationError as error:
-                raise Clash from error
+                # What was deleted or written meanwhile, the service sees when it looks again, and says it in its own words.
+                if attempt == ATTEMPTS or not isinstance(error, asyncpg.ForeignKeyViolationError | asyncpg.UniqueViolationError):
+                    raise Clash from error
             except asyncpg.LockNotAvailableError as error:
                 raise Locked(retry_after=1) from error
             except (asyncpg.DataError, asyncpg.exceptions.InterfaceError) as error:
