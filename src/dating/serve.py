@@ -22,6 +22,7 @@ from dating.app import create_app
 from dating.database import connect
 from dating.migrate import migrate
 from dating.observe import configure_logs
+from dating.realtime.wire import Wire
 from dating.redis.store import check_redis
 from dating.settings import Settings, SettingsError, find_oddities
 
@@ -157,7 +158,7 @@ def configure(app: Litestar, settings: Settings) -> uvicorn.Config:
         interface="asgi3",
         lifespan="on",
         http="httptools",
-        ws="websockets-sansio",
+        ws=Wire,
         ws_per_message_deflate=False,
         ws_max_size=2 * settings.socket_frame_bytes,
         ws_ping_interval=settings.heartbeat_seconds,

@@ -34,11 +34,12 @@ class Wire:
         self.session: Session | None = None
         self.waiting = 0
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes) -> bool:
         self.frames.append(msgspec.json.decode(data))
         self.waiting += 1
         if self.reads:
             asyncio.get_running_loop().call_soon(self.take)
+        return False
 
     def take(self) -> None:
         """Let the kernel have everything."""

@@ -8,7 +8,8 @@ live again. There is no second way to catch up: a fresh connection, a hole in th
 Registering comes before reading, so an event that commits during the read raises `top` and is read in the next round: no hole,
 and, because `last` only grows, no repeat.
 
-The hub reaches a connection through `write` and `close` alone and never waits for it. The connection reports back with `sent`.
+The hub reaches a connection through `write` and `close` alone and never waits for it. The connection says of each frame whether
+the kernel has taken it; of those that had to wait, it reports back with `sent_frames`.
 """
 
 import asyncio
@@ -206,8 +207,10 @@ class Hub:
                 self.end(session, Close(notice.code))
 
     def _write(self, session: Session, frame: bytes) -> None:
-        session.unsent += 1
-        session.connection.write(frame)
+        if session.connection.write(frame):
+            session.progress = time.monotonic()
+        else:
+            session.unsent += 1
 
     def say(self, session: Session, event: Event) -> None:
         """Tell one socket something about itself."""

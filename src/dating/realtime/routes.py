@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import Annotated, Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -16,6 +17,7 @@ from dating.errors import Forbidden, Malformed, NotFound, Refusal, Unauthorized
 from dating.realtime import inbox
 from dating.realtime.hub import Hub
 from dating.realtime.session import Session
+from dating.realtime.wire import EXTENSION
 from dating.settings import Settings
 from dating.tokens import Identity, Tickets
 
@@ -103,8 +105,9 @@ async def serve(hub: Hub, session: Session, connection: "SocketConnection", scop
     """Read frames until the socket is gone. Never waits for anything but the next frame."""
     try:
         await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
+        write_text = scope["extensions"].get(EXTENSION)
         scope.clear()  # nobody needs the handshake any more, and an idle socket shall be small
-        connection.open(hub, session)
+        connection.open(hub, session, write_text)
         while True:
             message = await receive()
             if message["type"] == "websocket.receive":
@@ -163,9 +166,9 @@ async def answer(send: Any, refusal: Refusal) -> None:
 
 
 class SocketConnection:
-    """The hub's view of an ASGI socket: frames queue here; a task sends them while there are any, so an idle socket has none."""
+    """The hub's view of an ASGI socket. What the peer does not take at once queues here; a task sends it while there is any."""
 
-    __slots__ = ("_closing", "_frames", "_hub", "_send", "_sender", "_session")
+    __slots__ = ("_closing", "_frames", "_hub", "_send", "_sender", "_session", "_write_text")
 
     def __init__(self, send: Any) -> None:
         self._send = send
@@ -174,17 +177,21 @@ class SocketConnection:
         self._closing: int | None = None
         self._hub: Hub | None = None
         self._session: Session | None = None
+        self._write_text: Callable[[bytes], bool] | None = None
 
-    def open(self, hub: Hub, session: Session) -> None:
-        """The upgrade is done: what was written meanwhile may go."""
-        self._hub, self._session = hub, session
+    def open(self, hub: Hub, session: Session, write_text: Callable[[bytes], bool] | None) -> None:
+        """The upgrade is done: what was written meanwhile may go. `write_text`: the way past ASGI, where there is one."""
+        self._hub, self._session, self._write_text = hub, session, write_text
         self._wake()
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes) -> bool:
+        if self._sender is None and self._write_text is not None and self._write_text(data):
+            return True
         if self._frames is None:
             self._frames = deque()
         self._frames.append(data)
         self._wake()
+        return False
 
     def close(self, code: int) -> None:
         self._closing = code

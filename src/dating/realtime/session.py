@@ -12,8 +12,8 @@ from dating.tokens import Identity
 class Connection(Protocol):
     """The wire under a session. Neither call ever waits."""
 
-    def write(self, data: bytes, /) -> None:
-        """Send this text frame after those before it."""
+    def write(self, data: bytes, /) -> bool:
+        """Send this text frame after those before it. False when it has to wait: then `Hub.sent_frames` will hear of it."""
 
     def close(self, code: int, /) -> None:
         """Close after what was written before."""
