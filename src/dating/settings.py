@@ -144,6 +144,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     boost_minutes: Annotated[int, Meta(ge=1, le=1440, description="minutes after which a boost ends")] = 30
     boost_impressions: Annotated[int, Meta(ge=0, le=1_000_000, description="impressions after which a boost ends")] = 50
     boost_every: Annotated[int, Meta(ge=2, le=1000, description="of so many cards one at most is there by a boost")] = 10
+    canaries: Annotated[
+        tuple[int, ...],
+        Meta(description="ids of paused accounts that report whoever reaches them, comma-separated"),
+    ] = ()
     ranking_fairness: Annotated[Factor, Meta(description="how much having been shown counts against it; 2 is fairer")] = 1.5
     ranking_serve: Annotated[Factor, Meta(description="days of swiping until a like is seen that do not count against it")] = 3.0
     ranking_room: Annotated[Factor, Meta(description="matches a week for which somebody has time")] = 7.0
@@ -311,7 +315,7 @@ def _convert(knob: Knob, text: str) -> Any:
         return Path(text)
     if kind is bool:
         value = {"on": "1", "yes": "1", "off": "0", "no": "0"}.get(text.lower(), text)
-    elif kind == tuple[str, ...]:
+    elif kind in (tuple[str, ...], tuple[int, ...]):
         value = tuple(part.strip() for part in text.split(",") if part.strip())
     if knob.name in RULES:
         value = RULES[knob.name](value)
@@ -355,5 +359,5 @@ def _spell(value: Any) -> str:
     if isinstance(value, bool):
         return str(int(value))
     if isinstance(value, tuple):
-        return ",".join(value)
+        return ",".join(map(str, value))
     return f"{value:g}" if isinstance(value, float) else str(value)

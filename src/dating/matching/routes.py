@@ -11,6 +11,7 @@ from dating.matching.limits import allowances, name_left, read_limits
 from dating.matching.models import Allowances, Follower, Match, Swipe, SwipeAnswer, Undone, Unmatched
 from dating.matching.weights import read_weights
 from dating.parameters import Cursor, Limit, Offset
+from dating.safety import canaries
 from dating.settings import Settings
 from dating.tokens import Identity
 
@@ -39,6 +40,7 @@ async def swipe(
     """Write down what I think of somebody."""
     limits = read_limits(settings)
     answer = await commit(service.swipe, me.user_id, data.target_id, data.action, limits, data.note, read_weights(settings))
+    await canaries.watch(db, settings, me, data.target_id)
     return Response(answer, headers=await name_left(db, me.user_id, limits))
 
 

@@ -11,6 +11,7 @@ from dating.database import Database
 from dating.idempotency import Commit
 from dating.profiles import service
 from dating.profiles.models import Me, ProfileFields, User
+from dating.safety import canaries
 from dating.settings import Settings
 from dating.throttle import Throttle
 from dating.tokens import Identity
@@ -54,9 +55,16 @@ async def change_me(
     tags=["Profiles"],
     opt={"access": "optional", "limit": "profile"},
 )
-async def read_user(user_id: FromPath[int], viewer: NamedDependency[Identity | None], db: NamedDependency[Database]) -> User:
+async def read_user(
+    user_id: FromPath[int],
+    viewer: NamedDependency[Identity | None],
+    db: NamedDependency[Database],
+    settings: NamedDependency[Settings],
+) -> User:
     """Somebody as I may see them."""
-    return await db.read(service.public, viewer.user_id if viewer else None, user_id)
+    user = await db.read(service.public, viewer.user_id if viewer else None, user_id)
+    await canaries.watch(db, settings, viewer, user.id)
+    return user
 
 
 @get(
@@ -70,9 +78,12 @@ async def read_username(
     username: Annotated[str, PathParameter(max_length=50)],
     viewer: NamedDependency[Identity | None],
     db: NamedDependency[Database],
+    settings: NamedDependency[Settings],
 ) -> User:
     """Somebody as I may see them."""
-    return await db.read(service.public_named, viewer.user_id if viewer else None, username)
+    user = await db.read(service.public_named, viewer.user_id if viewer else None, username)
+    await canaries.watch(db, settings, viewer, user.id)
+    return user
 
 
 handlers = [read_me, change_me, read_user, read_username]

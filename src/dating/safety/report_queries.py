@@ -42,6 +42,7 @@ VALUES (:me_id, :accused_id, :target_kind, :target_id, :reason, CAST(:comment AS
 ON CONFLICT (reporter_id, target_kind, target_id) WHERE closed_at IS NULL DO UPDATE SET reason = reports.reason
 RETURNING id
 """
+UNREACHABLE = "SELECT 1 FROM profiles WHERE user_id = :user_id AND NOT discoverable AND (paused OR NOT incognito)"
 
 
 async def find_message(tx: Transaction, me_id: int, message_id: int) -> MessageEvidence | None:
@@ -63,6 +64,11 @@ async def list_before(tx: Transaction, me_id: int, chat_id: int, message_id: int
 async def find_person(tx: Transaction, me_id: int, person_id: int) -> PersonEvidence | None:
     """What somebody says of themselves whom I may see, or have blocked."""
     return await tx.one(PersonEvidence, PERSON, me_id=me_id, target_id=person_id)
+
+
+async def is_unreachable(tx: Transaction, user_id: int) -> bool:
+    """Whether somebody is paused, and so shown to nobody who does not know them already."""
+    return await tx.one(int, UNREACHABLE, user_id=user_id) is not None
 
 
 async def report(tx: Transaction, me_id: int, accused_id: int, form: NewReport, evidence: str) -> int:
