@@ -18,6 +18,7 @@ from tests.cluster.valkey import Valkey
 from tests.kit import CHEAP, PASSWORD, Person, Postgres, Process, names
 from tests.post import PostOffice, post_office
 
+STANDING = "SELECT unanswered, appeal FROM standings WHERE user_id = :user_id"
 RACERS = 8
 ROUNDS = 12
 
@@ -168,6 +169,21 @@ async def test_one_match(two: Two) -> None:
         assert matched
         assert len({answer["chat_id"] for answer in matched}) == 1
         assert await two.told(anna) == await two.told(boris) == ["match"]
+
+
+async def test_fifty_likes_of_one_person(two: Two) -> None:
+    """Fifty people like one at the same moment, on both processes: nobody is sent away, and the ranking learns of each."""
+    anna, *admirers = await two.here.people(51)
+    answers = await race(*[like((two.here, two.there)[number % 2].take(one), anna) for number, one in enumerate(admirers)])
+    assert count(answers) == {200: 50}
+
+    class Standing(msgspec.Struct):
+        unanswered: int
+        appeal: float
+
+    [standing] = await two.db.read(lambda tx: tx.all(Standing, STANDING, user_id=anna.id))
+    assert standing.unanswered == 50
+    assert standing.appeal > 0
 
 
 async def test_a_like_and_a_block(two: Two) -> None:

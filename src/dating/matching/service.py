@@ -6,7 +6,8 @@ exactly one of them sees both: it makes the match, the chat and what both are to
 * A superlike counts as a like, and as one of the few superlikes of the day; the other is told, and reads its note among those who
   like them. What is limited by the day is in `limits`.
 * An unmatch is for good: the two are not shown to each other again, and only if both like each other anew is there another match.
-* Locks are taken in one order: the pair, what is spent, the standings by id, the chat, the inboxes.
+* Locks are taken in one order: the pair, what is spent, the chat, the inboxes, the standings by id. The standings come last, in
+  one round trip before the commit, because everybody who swipes one person at that moment waits for them.
 """
 
 from collections.abc import Sequence
@@ -99,13 +100,13 @@ async def swipe(
         await spend(tx, me_id, "like", limits.like)
     if action == "superlike":
         await send_superlike(tx, me_id, target_id, limits, note)
-    matched = changed.matched_at is not None
-    await learning.learn_swipe(tx, me_id, target_id, action, changed, weights)
-    if matched:
-        return await make_match(tx, me_id, target_id)
-    if action == "superlike":
+    answer = SwipeAnswer("dislike" if action == "dislike" else "like")
+    if changed.matched_at is not None:
+        answer = await make_match(tx, me_id, target_id)
+    elif action == "superlike":
         await tell_superlike(tx, me_id, target_id)
-    return SwipeAnswer("dislike" if action == "dislike" else "like")
+    await learning.learn_swipe(tx, me_id, target_id, action, changed, weights)
+    return answer
 
 
 async def repeat(tx: Transaction, me_id: int, target_id: int, action: Action, limits: Limits, note: str | None) -> SwipeAnswer:
