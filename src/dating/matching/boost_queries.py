@@ -10,10 +10,11 @@ INSERT INTO boosts (user_id, started_at, ends_at) VALUES (:me_id, :now, :ends_at
 ON CONFLICT (user_id) DO UPDATE SET started_at = excluded.started_at, ends_at = excluded.ends_at, impressions = 0
 WHERE boosts.ends_at <= excluded.started_at
 """
-# Whoever got least out of their boost comes first, in case that more fit than are looked at.
+# Whoever got least out of their boost comes first, in case that more fit than are looked at. A CROSS JOIN is read in its order by
+# SQLite, which would begin with all profiles otherwise.
 BOOSTED = f"""
-SELECT q.user_id, {LIKES_ME} AS likes_me FROM boosts b JOIN profiles q ON q.user_id = b.user_id
-WHERE b.ends_at > :now AND b.impressions < :most AND q.gender & :seeks <> 0 AND {FITS}
+SELECT q.user_id, {LIKES_ME} AS likes_me FROM boosts b CROSS JOIN profiles q
+WHERE q.user_id = b.user_id AND b.ends_at > :now AND b.impressions < :most AND q.gender & :seeks <> 0 AND {FITS}
 ORDER BY b.impressions, b.user_id LIMIT :limit
 """
 CLAIM = """
