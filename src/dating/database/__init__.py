@@ -82,7 +82,7 @@ class Transaction(ABC):
 
     @abstractmethod
     async def all(self, row: type[Row], sql: str, /, **parameters: object) -> list[Row]:
-        """Every row as `row`: a struct by column names, or a scalar type (the first column)."""
+        """Every row as `row`: a struct by column names, `tuple`, or a scalar type (the first column)."""
 
     @abstractmethod
     async def run(self, sql: str, /, **parameters: object) -> int:

@@ -11,7 +11,7 @@ import random
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
@@ -63,6 +63,8 @@ class PostgresTransaction(Transaction):
     async def all(self, row: type[Row], sql: str, /, **parameters: object) -> list[Row]:
         text, names = numbered(sql)
         records = await self._connection.fetch(text, *[parameters[name] for name in names])
+        if row is tuple:
+            return [cast(Row, tuple(record)) for record in records]
         if not is_struct(row):
             return [record[0] for record in records]
         return [msgspec.convert(dict(record.items()), row, strict=False) for record in records]

@@ -35,6 +35,8 @@ class SqliteTransaction(Transaction):
         found = cursor.fetchall()
         if not found:
             return []
+        if row is tuple:
+            return cast(list[Row], found)
         if not is_struct(row):
             return [values[0] for values in found]
         names = [column[0] for column in cursor.description]
@@ -256,4 +258,5 @@ PRAGMAS = [
     "PRAGMA foreign_keys = ON",
     "PRAGMA temp_store = MEMORY",
     "PRAGMA cache_size = -32768",
+    "PRAGMA mmap_size = 8589934592",
 ]
