@@ -5,6 +5,8 @@ that await an answer follow. Taking a swipe back takes its step back, and so doe
 a day a step is for good.
 """
 
+from functools import lru_cache
+
 import msgspec
 
 from dating.database import Transaction
@@ -76,9 +78,10 @@ def compare(subject: Subject) -> dict[str, float]:
     return features
 
 
-def fold(interests: str) -> set[str]:
+@lru_cache(10_000)
+def fold(interests: str) -> frozenset[str]:
     """A column of interests without regard to capitals."""
-    return {topic.casefold() for topic in msgspec.json.decode(interests, type=list[str])}
+    return frozenset(topic.casefold() for topic in msgspec.json.decode(interests, type=list[str]))
 
 
 def add(taught: Taught, old: Taught | None) -> Taught:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dating.clock import DAY
 from dating.database import Transaction
@@ -15,6 +16,7 @@ from dating.matching.learning import DAYS_PER_YEAR, RANKING_GENDERS, fold
 from dating.matching.ranking import Floats, Indexes, People, Viewer, Weights, choose, score
 from dating.matching.standing_queries import WEEK
 
+GENDERS = np.array(RANKING_GENDERS)
 PAGE = 20  # slots that share out chance and newcomers
 
 
@@ -35,13 +37,14 @@ async def sort(tx: Transaction, me_id: int, ids: list[int], likers: set[int], we
 
 async def assess(tx: Transaction, me_id: int, ids: list[int], likers: set[int], weights: Weights) -> tuple[People, Floats]:
     """These people as columns, with their scores; nobody for a viewer without a profile."""
-    known = {row.user_id: row for row in await queries.facts(tx, [me_id, *ids])}
-    me = known.pop(me_id, None)
-    rows = [known[user_id] for user_id in sorted(known)]
-    if me is None or not rows:
+    facts = await queries.facts(tx, [me_id, *ids])
+    known: tuple[int, ...] = facts.get("user_id", ())
+    if me_id not in known or len(known) == 1:
         return People(np.zeros(0, np.int64)), np.zeros(0)
-    people = describe(me, rows, likers, tx.now)
-    return people, score(Viewer(RANKING_GENDERS[me.gender], me.choosiness, me.appeal), people, weights)
+    me = known.index(me_id)
+    people = describe(facts, me, likers, tx.now)
+    viewer = Viewer(RANKING_GENDERS[facts["gender"][me]], facts["choosiness"][me], facts["appeal"][me])
+    return people, score(viewer, people, weights)
 
 
 def deal(people: People, scores: Floats, count: int, dice: np.random.Generator, weights: Weights) -> list[Slot]:
@@ -58,52 +61,50 @@ def deal(people: People, scores: Floats, count: int, dice: np.random.Generator, 
 
 
 def keep(people: People, rows: Indexes) -> People:
-    """Some of the people."""
-    columns: dict[str, Any] = {name: value[rows] for name, value in people._asdict().items() if isinstance(value, np.ndarray)}
-    return people._replace(**columns, features={name: column[rows] for name, column in people.features.items()})
+    """Some of the people, as far as `choose` looks at them."""
+    columns = ("ids", "shown", "ever_shown", "joined_hours")
+    return People(**{name: getattr(people, name)[rows] for name in columns})
 
 
-def describe(me: Facts, rows: list[Facts], likers: set[int], now: int) -> People:
-    """The columns of the candidates as they stand at this moment."""
-    joined = np.array([max(0, now - row.created_at) for row in rows], float)
-    days = np.clip(joined / DAY, 1, 7)
+def describe(facts: Facts, me: int, likers: set[int], now: int) -> People:
+    """The columns of everybody but the viewer, who is in row `me`, as they stand at this moment."""
+
+    def column(name: str) -> NDArray[Any]:
+        return np.delete(np.array(facts[name], float), me)
+
+    joined = np.maximum(0, now - column("created_at"))
+    ids = np.delete(np.array(facts["user_id"], np.int64), me)
+    week = column("week")
     return People(
-        ids=np.array([row.user_id for row in rows], np.int64),
-        gender=np.array([RANKING_GENDERS[row.gender] for row in rows]),
-        choosiness=np.array([row.choosiness for row in rows]),
-        appeal=np.array([row.appeal for row in rows]),
-        appeal_precision=np.array([row.appeal_precision for row in rows]),
-        shown=np.array([in_week(row, row.shown, row.shown_before, now) for row in rows]),
-        ever_shown=np.array([row.ever_shown for row in rows]),
+        ids=ids,
+        gender=np.delete(GENDERS[np.array(facts["gender"])], me),
+        choosiness=column("choosiness"),
+        appeal=column("appeal"),
+        appeal_precision=column("appeal_precision"),
+        shown=in_week(week, column("shown"), column("shown_before"), now),
+        ever_shown=column("ever_shown"),
         joined_hours=joined / HOUR,
-        swipes_per_day=np.array([in_week(row, row.swipes, row.swipes_before, now) for row in rows]) / days,
-        unanswered=np.array([row.unanswered for row in rows]),
-        matches=np.array([in_week(row, row.matches, row.matches_before, now) for row in rows]),
-        likes_viewer=np.array([row.user_id in likers for row in rows]),
-        features={"shared_interests": count_shared(me, rows), "age_gap": measure_ages(me, rows)},
+        swipes_per_day=in_week(week, column("swipes"), column("swipes_before"), now) / np.clip(joined / DAY, 1, 7),
+        unanswered=column("unanswered"),
+        matches=in_week(week, column("matches"), column("matches_before"), now),
+        likes_viewer=np.isin(ids, list(likers)),
+        features={
+            "shared_interests": np.delete(count_shared(facts["interests"], me), me),
+            "age_gap": np.abs(column("born") - np.array(facts["born"], float)[me]) / DAYS_PER_YEAR,
+        },
     )
 
 
-def in_week(row: Facts, running: int, before: int, now: int) -> float:
-    """A count of the last seven days: the running week's, and of the week before the part that is not over."""
+def in_week(weeks: Floats, running: Floats, before: Floats, now: int) -> Floats:
+    """Counts of the last seven days: the running week's, and of the week before the part that is not over."""
     week, spent = divmod(now, WEEK)
     rest = 1 - spent / WEEK
-    if row.week >= week:
-        return running + before * rest
-    return running * rest if row.week == week - 1 else 0.0
+    return np.where(weeks >= week, running + before * rest, np.where(weeks == week - 1, running * rest, 0.0))
 
 
-def count_shared(me: Facts, rows: list[Facts]) -> Floats:
+def count_shared(interests: tuple[str, ...], me: int) -> Floats:
     """How many interests each shares with me."""
-    mine = fold(me.interests)
+    mine = fold(interests[me])
     if not mine:
-        return np.zeros(len(rows))
-    return np.array([0.0 if row.interests == "[]" else float(len(mine & fold(row.interests))) for row in rows])
-
-
-def measure_ages(me: Facts, rows: list[Facts]) -> Floats:
-    """Years between each and me; not a number where one of us has not said."""
-    born = np.array([np.nan if row.born is None else row.born for row in rows], float)
-    mine = np.nan if me.born is None else me.born
-    gaps: Floats = np.abs(born - mine) / DAYS_PER_YEAR
-    return gaps
+        return np.zeros(len(interests))
+    return np.array([float(len(mine & fold(topics))) for topics in interests])
