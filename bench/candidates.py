@@ -12,7 +12,7 @@ import random
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,9 @@ from dating.profiles.queries import SETTLE
 from dating.settings import Settings
 
 PEOPLE = int(os.environ.get("BENCH_PEOPLE", "100000"))
+FOLDER = os.environ.get("BENCH_DATA")  # keeps the SQLite file for the next run
+URL = os.environ.get("BENCH_DATABASE_URL")  # an empty PostgreSQL database of one's own, or the one of the last run
+CHOSEN = os.environ.get("BENCH_DATABASES", "sqlite postgres").split()
 VIEWERS = 80  # of each kind
 PAGES = 3
 ROUNDS = 3
@@ -282,15 +285,16 @@ async def measure(db: Database, environment: dict[str, str], population: Populat
 
 @asynccontextmanager
 async def databases() -> AsyncIterator[list[tuple[Settings, dict[str, str]]]]:
-    """An empty database of each kind, and the environment that names it to a server."""
-    postgres = Postgres()
-    with tempfile.TemporaryDirectory() as folder:
-        path, url = Path(folder) / "candidates.db", postgres.create("candidates")
-        yield [
-            (Settings(database_path=path), {"DATABASE_PATH": str(path)}),
-            (Settings(database_url=url), {"DATABASE_URL": url}),
-        ]
-    postgres.close()
+    """An empty database of each kind (or the ones that were kept), and the environment that names it to a server."""
+    given = []
+    with ExitStack() as stack:
+        if "sqlite" in CHOSEN:
+            path = Path(FOLDER or stack.enter_context(tempfile.TemporaryDirectory())) / "candidates.db"
+            given.append((Settings(database_path=path), {"DATABASE_PATH": str(path)}))
+        if "postgres" in CHOSEN:
+            url = URL or stack.enter_context(closing(Postgres(durable=True))).create("candidates")
+            given.append((Settings(database_url=url), {"DATABASE_URL": url}))
+        yield given
 
 
 async def main() -> None:

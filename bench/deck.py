@@ -1,8 +1,10 @@
 """The recommended order under load: 50 pages and 50 swipes a second, through HTTP, among many people with many swipes.
 
 `BENCH_PEOPLE` (1,000,000) and `BENCH_SWIPES` (20,000,000) are made in bulk: people as in `candidates`, swipes sorted by pair into
-a table without indexes, which are made afterwards. Beside it, asked of the same database without HTTP: the angle of every row, an
-R-tree (SQLite) or GiST (PostgreSQL) index of places with the same filters. And the ranking alone, of 460 candidates.
+a table without indexes, which are made afterwards. Both paths to candidates (by SQL, by the index in memory) are measured.
+`BENCH_DATA` (a folder) and `BENCH_DATABASE_URL` keep what was made for the next run; `BENCH_SECONDS=0` makes it and measures
+nothing. Beside it, asked of the same database without HTTP: the angle of every row, an R-tree (SQLite) or GiST (PostgreSQL)
+index of places with the same filters. And the ranking alone, of 460 candidates.
 """
 
 import asyncio
@@ -33,6 +35,7 @@ from dating.profiles import places
 
 SWIPES = int(os.environ.get("BENCH_SWIPES", "20000000"))
 VIEWERS = int(os.environ.get("BENCH_VIEWERS", "60"))  # of each kind
+PATHS = os.environ.get("BENCH_PATHS", "sql memory").split()  # see DATING_CANDIDATE_INDEX
 RATE = 50  # pages a second, and as many swipes
 SECONDS = int(os.environ.get("BENCH_SECONDS", "30"))
 CONNECTIONS = 24
@@ -145,6 +148,13 @@ async def load_served(url: str) -> None:
     await connection.close()
 
 
+class Home(msgspec.Struct):
+    """Where somebody lives."""
+
+    user_id: int
+    cell: int
+
+
 async def look_near(db: Database, viewer: Viewer, latencies: list[float]) -> None:
     """One page by the spatial index: the box or circle of 50 km, then the nearest who fit."""
     x, y, z = places.vector(viewer.cell)
@@ -227,8 +237,8 @@ def describe(database: str, viewers: str, what: str, latencies: list[float], **m
 
 
 async def measure(db: Database, environment: dict[str, str], population: Population) -> list[dict[str, Any]]:
-    """Both kinds of viewers under load, then the baselines."""
-    rows = []
+    """Both paths to candidates, each for both kinds of viewers under load; then the baselines."""
+    rows: list[dict[str, Any]] = []
     cells = list(population.residents)
     sizes = [len(population.residents[cell]) for cell in cells]
     dense = sorted(cells, key=lambda cell: -len(population.residents[cell]))[:10]
@@ -236,30 +246,39 @@ async def measure(db: Database, environment: dict[str, str], population: Populat
         "average": population.dice.choices(cells, sizes, k=VIEWERS),
         "densest cells": [dense[number % 10] for number in range(VIEWERS)],
     }
-    started = time.perf_counter()
-    async with lab.ours(**environment) as subject:
-        rows.append(describe(db.dialect, "", "start of the server", [time.perf_counter() - started]))
-        for kind, homes in kinds.items():
-            viewers = await gather(subject.port, db, population, homes)
-            walkers = [Walker(viewer) for viewer in viewers]
-            count = RATE * SECONDS
-            looks, swipes = [], []
-            await pace(subject.port, [walker.look for walker in walkers], [])
-            await asyncio.gather(
-                pace(subject.port, [walkers[number % len(walkers)].look for number in range(count)], looks),
-                pace(subject.port, [walkers[number * 7 % len(walkers)].swipe for number in range(count)], swipes),
-            )
-            memory = lab.resident_bytes(subject.pid) >> 20
-            rows.append(describe(db.dialect, kind, "page of 20", looks) | {"server MiB": memory})
-            rows.append(describe(db.dialect, kind, "swipe", swipes))
-            scans: list[float] = []
-            nears: list[float] = []
-            for viewer in viewers[:SCANS]:
-                await scan(db, viewer, scans)
-                await look_near(db, viewer, nears)
-            rows.append(describe(db.dialect, kind, "haversine of every row", scans))
-            rows.append(describe(db.dialect, kind, {"sqlite": "R-tree", "postgres": "GiST"}[db.dialect], nears))
+    found: dict[str, list[Viewer]] = {}
+    for path in PATHS:
+        given, started = environment | {"DATING_CANDIDATE_INDEX": path}, time.perf_counter()
+        async with lab.ours(**given) as subject:
+            rows.append(describe(db.dialect, "", f"start, {path}", [time.perf_counter() - started]))
+            for kind, homes in kinds.items():
+                viewers = found[kind] = await gather(subject.port, db, population, homes)
+                for name, latencies in (await load(subject.port, viewers)).items():
+                    row = describe(db.dialect, kind, f"{name}, {path}", latencies)
+                    rows.append(row | {"server MiB": lab.own_bytes(subject.pid) >> 20})
+    for kind, viewers in found.items():
+        scans: list[float] = []
+        nears: list[float] = []
+        for viewer in viewers[:SCANS]:
+            await scan(db, viewer, scans)
+            await look_near(db, viewer, nears)
+        rows.append(describe(db.dialect, kind, "haversine of every row", scans))
+        rows.append(describe(db.dialect, kind, {"sqlite": "R-tree", "postgres": "GiST"}[db.dialect], nears))
     return rows
+
+
+async def load(port: int, viewers: list[Viewer]) -> dict[str, list[float]]:
+    """Pages and swipes at once, after everybody has had a first page."""
+    walkers = [Walker(viewer) for viewer in viewers]
+    count = RATE * SECONDS
+    looks: list[float] = []
+    swipes: list[float] = []
+    await pace(port, [walker.look for walker in walkers], [])
+    await asyncio.gather(
+        pace(port, [walkers[number % len(walkers)].look for number in range(count)], looks),
+        pace(port, [walkers[number * 7 % len(walkers)].swipe for number in range(count)], swipes),
+    )
+    return {"page of 20": looks, "swipe": swipes}
 
 
 def rank_alone() -> dict[str, Any]:
@@ -281,6 +300,31 @@ def rank_alone() -> dict[str, Any]:
     }
 
 
+async def fill(db: Database, population: Population) -> None:
+    """People, then swipes, then what the baselines need."""
+    await populate(db, population)
+    if db.settings.database_url is None:
+        await asyncio.to_thread(load_embedded, str(db.settings.database_path))
+    else:
+        await load_served(db.settings.database_url)
+
+
+async def is_filled(tx: Transaction) -> bool:
+    """Whether a run before this one has left everything here: the places of the baselines are made last."""
+    try:
+        return await tx.one(int, "SELECT COUNT(*) FROM bench_places") == PEOPLE
+    except Exception:  # there is no such table, in the words of either driver
+        return False
+
+
+async def find_residents(tx: Transaction) -> dict[int, list[int]]:
+    """Who lives in each cell."""
+    residents: dict[int, list[int]] = {}
+    for home in await tx.all(Home, "SELECT user_id, cell FROM profiles WHERE cell IS NOT NULL"):
+        residents.setdefault(home.cell, []).append(home.user_id)
+    return residents
+
+
 async def main() -> None:
     alone = rank_alone()
     rows = [{name: value for name, value in alone.items() if not name.startswith("with")}]
@@ -289,15 +333,12 @@ async def main() -> None:
         for settings, environment in both:
             db, population, started = connect(settings), Population(), time.perf_counter()
             await db.open()
-            await populate(db, population)
-            await db.close()
-            if settings.database_url is None:
-                await asyncio.to_thread(load_embedded, str(settings.database_path))
-            else:
-                await load_served(settings.database_url)
-            made.append(f"{db.dialect} filled in {time.perf_counter() - started:.0f} s")
-            await db.open()
-            rows += await measure(db, environment, population)
+            if not await db.read(is_filled):
+                await fill(db, population)
+                made.append(f"{db.dialect} filled in {time.perf_counter() - started:.0f} s")
+            population.residents = await db.read(find_residents)
+            if SECONDS:
+                rows += await measure(db, environment, population)
             await db.close()
     lab.report(
         "deck",

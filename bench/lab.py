@@ -49,6 +49,12 @@ def resident_bytes(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+def own_bytes(pid: int) -> int:
+    """The memory of a process that is its own, without the pages of files that it looks into."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) << 10
+
+
 class Subject:
     """A server under test, as a process of its own on a port and with a folder of its own."""
 
@@ -73,7 +79,7 @@ class Subject:
         return self._process.pid
 
     async def __aenter__(self) -> Self:
-        for _ in range(400):
+        for _ in range(1200):
             with contextlib.suppress(OSError, EOFError, asyncio.IncompleteReadError):
                 async with Client(self.port) as client:
                     status, _ = await client.request("GET", self._probe)
