@@ -29,6 +29,8 @@ from dating.idempotency import provide_commit
 from dating.jobs import Jobs
 from dating.matching import routes as matching
 from dating.matching.deck import Decks
+from dating.matching.feed import Feed
+from dating.matching.index import Index
 from dating.migrate import migrate
 from dating.moderation import routes as moderation
 from dating.observe import Metrics
@@ -37,7 +39,7 @@ from dating.operations import watch
 from dating.presence.watcher import Watcher
 from dating.profiles import routes as profiles
 from dating.realtime import routes as realtime
-from dating.realtime.bus import Bus, LocalBus
+from dating.realtime.bus import Bus, Deliver, LocalBus
 from dating.realtime.events import Ack, SendDelivered, SendTyping, Watch
 from dating.realtime.hub import Hub
 from dating.realtime.inbox import Missed
@@ -79,6 +81,8 @@ def create_app(settings: Settings) -> Litestar:
     def seen_since(moment: float) -> set[int]:
         return doorkeeper.seen_since(moment) | {session.identity.user_id for session in hub.sessions()}
 
+    index = Index() if settings.candidate_index == "memory" else None
+    feed = Feed(db, index) if index is not None else None
     watcher = Watcher(settings, db, shared.bus, hub.say)
     state = State(
         {
@@ -95,6 +99,8 @@ def create_app(settings: Settings) -> Litestar:
             "mailer": make_mailer(settings),
             "jobs": Jobs(settings, db, seen_since),
             "decks": Decks(),
+            "index": index,
+            "feed": feed,
         },
         deep_copy=False,
     )
@@ -105,7 +111,7 @@ def create_app(settings: Settings) -> Litestar:
             metrics.watch(f"bus_{name}", f"Notices between processes: {name}", partial(shared.bus.counts.__getitem__, name))
     db.committed = shared.bus.publish
     db.doubted = partial(shared.bus.publish, [Missed()])
-    hub.heard = doorkeeper.forget
+    hub.heard = doorkeeper.forget if feed is None else tell_both(doorkeeper.forget, feed.hear)
     hub.living = accounts_service.living
     hub.intake.authenticate = doorkeeper.identify
     listen(hub, db, watcher)
@@ -124,6 +130,16 @@ def create_app(settings: Settings) -> Litestar:
     )
     app.asgi_handler = Gate(Shortcut(app), settings, doorkeeper, metrics)
     return app
+
+
+def tell_both(one: Deliver, other: Deliver) -> Deliver:
+    """Something that hands notices to both."""
+
+    def hear(notices: list[object]) -> None:
+        one(notices)
+        other(notices)
+
+    return hear
 
 
 class Shared(NamedTuple):
@@ -189,7 +205,7 @@ def from_state(name: str) -> Provide:
 
 def dependencies() -> dict[str, Provide]:
     """What handlers may ask for by name."""
-    shared = ("db", "hub", "settings", "tickets", "throttle", "metrics", "readiness", "passwords", "mailer", "decks")
+    shared = ("db", "hub", "settings", "tickets", "throttle", "metrics", "readiness", "passwords", "mailer", "decks", "index")
     return {
         **{name: from_state(name) for name in shared},
         "me": Provide(provide_me, sync_to_thread=False),
@@ -207,6 +223,8 @@ async def run(app: Litestar) -> AsyncIterator[None]:
     try:
         await migrate(state.db)
         await state.hub.start()
+        if state.feed is not None:
+            await state.feed.start()
         state.watcher.start()
         state.jobs.start()
         state.readiness.open()
@@ -215,6 +233,8 @@ async def run(app: Litestar) -> AsyncIterator[None]:
         loop_lag.cancel()
     finally:
         await state.jobs.close()
+        if state.feed is not None:
+            await state.feed.close()
         await state.watcher.close()
         await state.hub.close()
         if state.store is not None:

@@ -28,7 +28,10 @@ REASONS = {
     "numbers for the ranking and for operators, which name nobody": """
         evaluation.queries.EXPOSED matching.deck_queries.FACTS matching.fairness_queries.SHOWN
         matching.fairness_queries.UNANSWERED matching.fairness_queries.MATCHES matching.pick_queries.REGIONS
-        matching.pick_queries.PEOPLE matching.standing_queries.SUBJECT""",
+        matching.pick_queries.PEOPLE matching.standing_queries.SUBJECT matching.index_queries.LAST
+        safety.report_queries.UNREACHABLE""",
+    "the candidate index, of which OPEN asks for everybody whom it names": """
+        matching.index_queries.SEEN matching.index_queries.EVERYBODY matching.index_queries.SOME""",
     "the service asks `require_visible` about the person first": """
         chat.queries.TAKES_MESSAGES matching.queries.MINE""",
     "an id, which the statement that shows the profile then asks about": "profiles.queries.NAMED",

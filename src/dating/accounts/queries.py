@@ -32,6 +32,7 @@ BAN = "UPDATE users SET banned_at = :now, suspended_until = CAST(:until_at AS BI
 LIFT = "UPDATE users SET banned_at = NULL, suspended_until = NULL WHERE id = :user_id"
 LIFT_EXPIRED = """
 UPDATE users SET banned_at = NULL, suspended_until = NULL WHERE suspended_until <= :now AND deleted_at IS NULL
+RETURNING id
 """
 BURY_USER = """
 UPDATE users SET username = '', username_key = :tombstone, email = NULL, email_key = NULL, email_verified_at = NULL,
@@ -178,9 +179,9 @@ async def lift(tx: Transaction, user_id: int) -> None:
     await tx.run(LIFT, user_id=user_id)
 
 
-async def lift_expired(tx: Transaction) -> None:
+async def lift_expired(tx: Transaction) -> list[int]:
     """Let everybody back in whose suspension is over."""
-    await tx.run(LIFT_EXPIRED, now=tx.now)
+    return await tx.all(int, LIFT_EXPIRED, now=tx.now)
 
 
 async def bury_user(tx: Transaction, user_id: int) -> bool:

@@ -369,16 +369,18 @@ async def ban(tx: Transaction, user_id: int, until_at: int | None) -> None:
     """Keep somebody out, until a moment (microseconds) or for good: hidden, every socket closed, no session good."""
     await queries.ban(tx, user_id, until_at)
     inbox.revoke(tx, user_id, None, Close.REVOKED)
+    inbox.disclose(tx, [user_id])
 
 
 async def lift(tx: Transaction, user_id: int) -> None:
     """Let somebody back in, whose sessions are good again."""
     await queries.lift(tx, user_id)
+    inbox.disclose(tx, [user_id])
 
 
 async def lift_expired(tx: Transaction) -> None:
     """Let everybody back in whose suspension is over."""
-    await queries.lift_expired(tx)
+    inbox.disclose(tx, await queries.lift_expired(tx))
 
 
 async def grant_role(tx: Transaction, user_id: int, role: Role) -> None:

@@ -33,6 +33,19 @@ q.user_id <> :me AND q.recency >= :since
     AND q.user_id NOT IN (SELECT h.other_id FROM unwanted h WHERE h.viewer_id = :me)
     AND EXISTS (SELECT 1 FROM people n WHERE n.id = q.user_id)
 """
+# Of people who fit by profile: those between whom and me nothing stands.
+OPEN = """
+SELECT CAST(l.value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)) l
+WHERE NOT EXISTS (
+        SELECT 1 FROM pairs s
+        WHERE s.low_id = CASE WHEN CAST(l.value AS BIGINT) < :me THEN CAST(l.value AS BIGINT) ELSE :me END
+          AND s.high_id = CASE WHEN CAST(l.value AS BIGINT) < :me THEN :me ELSE CAST(l.value AS BIGINT) END
+          AND (CASE WHEN s.low_id = :me THEN s.low_action ELSE s.high_action END IS NOT NULL
+               OR CASE WHEN s.low_id = :me THEN s.high_action ELSE s.low_action END = 'dislike'
+               OR (:without_likers AND CASE WHEN s.low_id = :me THEN s.high_action ELSE s.low_action END IS NOT NULL))
+    )
+    AND CAST(l.value AS BIGINT) NOT IN (SELECT h.other_id FROM unwanted h WHERE h.viewer_id = :me)
+"""
 # Who is in the lanes. Whoever is incognito is not, and is met by those whom they like.
 FITS = f"q.discoverable AND {RULES}"
 MEETS = f"(q.discoverable OR (q.incognito AND NOT q.paused)) AND {RULES}"
@@ -190,6 +203,12 @@ async def ask_lanes(
 def read_entries(text: str) -> list[Entry]:
     """The people of one lane."""
     return [Entry(*map(int, entry.split())) for entry in msgspec.json.decode(text, type=list[str])]
+
+
+async def open_to(tx: Transaction, ids: list[int], rules: Parameters) -> set[int]:
+    """Those of the people whom I have not swiped, who have not passed on me and are not hidden from me."""
+    encoded = msgspec.json.encode(ids).decode()
+    return set(await tx.all(int, OPEN, ids=encoded, me=rules["me"], without_likers=rules["without_likers"]))
 
 
 async def first_of_all(tx: Transaction, after_id: int, until_id: int, limit: int, rules: Parameters) -> list[int]:

@@ -14,6 +14,7 @@ from dating.matching.candidates import Candidate, Order, Search
 from dating.matching.deck import Decks
 from dating.matching.explain import Explanation
 from dating.matching.exposure import read_budget
+from dating.matching.index import Index
 from dating.matching.picks import Pick
 from dating.matching.weights import read_weights
 from dating.profiles.models import Gender, Interest
@@ -69,6 +70,7 @@ async def search(
     filters: NamedDependency[Search],
     decks: NamedDependency[Decks],
     settings: NamedDependency[Settings],
+    index: NamedDependency[Index | None],
     page_size: Annotated[int | None, QueryParameter(ge=1, le=100, description="people on a page; 20")] = None,
     limit: Annotated[int | None, QueryParameter(ge=1, le=100, description="another name of page_size")] = None,
     last_seen_id: Annotated[int | None, QueryParameter(gt=-1, lt=2**53, description="the last person of the page before")] = None,
@@ -77,9 +79,9 @@ async def search(
     """One page of people."""
     wish = replace(filters, page_size=page_size or limit or 20, last_seen_id=last_seen_id, order=order)
     if order != "recommended":
-        return await deck.browse(db, me.user_id, wish, read_budget(settings))
+        return await deck.browse(db, me.user_id, wish, read_budget(settings), index)
     return await deck.recommend(
-        db, decks, me.user_id, wish, read_weights(settings), read_budget(settings), read_boosting(settings)
+        db, decks, me.user_id, wish, read_weights(settings), read_budget(settings), read_boosting(settings), index
     )
 
 

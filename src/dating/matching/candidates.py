@@ -10,6 +10,7 @@ nothing that the cells do not. Pages go on after the last person seen, in every 
 """
 
 import math
+from collections.abc import Sequence
 from datetime import date
 from typing import Annotated, Literal
 
@@ -21,6 +22,7 @@ from dating.database import Transaction
 from dating.errors import FieldError
 from dating.matching import candidate_queries as queries
 from dating.matching.candidate_queries import Entry, Fineness, LastSeen, Parameters
+from dating.matching.index import Index
 from dating.matching.reasons import Widened, give_reasons
 from dating.profiles import places
 from dating.profiles import service as profiles
@@ -33,6 +35,7 @@ Order = Literal["recommended", "distance", "recent", "id"]
 END = 2**62  # above every time, id and cell
 FARTHEST_OFF = (2.0, END)  # before every cell in the nearest-first order
 ACCOUNTS_AT_ONCE = 3000
+SPARE = 20  # people whom the index names beyond those wanted, for some will have been swiped
 ACTIVE_DAYS = 30  # whoever was not here for longer is not shown
 
 # How far each fineness of lanes reaches: coarser ones would look at many people in vain, finer ones at many empty lanes.
@@ -96,7 +99,7 @@ class Hunt(msgspec.Struct, frozen=True):
         return [bit for bit in (1, 2, 4, 8) if bit & self.seeks]
 
 
-async def search(tx: Transaction, me_id: int, wish: Search) -> list[Candidate]:
+async def search(tx: Transaction, me_id: int, wish: Search, index: Index | None = None) -> list[Candidate]:
     """One page of people in an order other than the recommended one.
 
     Raises HalfPlace, ReversedAges, NoSuchPerson (for a viewer without a profile).
@@ -111,7 +114,7 @@ async def search(tx: Transaction, me_id: int, wish: Search) -> list[Candidate]:
     elif wish.order == "distance":
         ids = await find_nearest(tx, hunt, after)
     else:
-        ids = await find_recent(tx, hunt, after)
+        ids = await find_recent(tx, hunt, after, index)
     users = await profiles.publics(tx, me_id, ids, hunt.cell)
     return [present(user, me, tx.now) for user in users]
 
@@ -195,11 +198,28 @@ def birthday_before(day: date, years: int) -> date:
 # --- the orders ---------------------------------------------------------------------------------------------------------------
 
 
-async def find_recent(tx: Transaction, hunt: Hunt, after: LastSeen | None) -> list[int]:
+async def find_recent(tx: Transaction, hunt: Hunt, after: LastSeen | None, index: Index | None = None) -> list[int]:
     """The most recently active first."""
-    fineness, lanes = choose_lanes(hunt)
     start = Entry(END, END) if after is None else Entry(after.recency, after.user_id)
-    return [entry.user_id for entry in await merge(tx, queries.LATEST_BY[fineness], lanes, start, hunt)]
+    return [entry.user_id for entry in await find_latest(tx, hunt, start, index)]
+
+
+async def find_latest(tx: Transaction, hunt: Hunt, after: Entry, index: Index | None = None) -> list[Entry]:
+    """The most recently active who come after the given one: by the index in memory if there is one, else by the lanes."""
+    if index is None or not index.ready:
+        fineness, lanes = choose_lanes(hunt)
+        return await merge(tx, queries.LATEST_BY[fineness], lanes, after, hunt)
+    found: list[Entry] = []
+    fineness, lanes = choose_lanes(hunt, LANES_REACH_KM[1:])
+    while len(found) < hunt.count:
+        wanted = hunt.count - len(found) + SPARE
+        named = index.latest(fineness, lanes, after, wanted, hunt.rules)
+        open_to_me = await queries.open_to(tx, [entry.user_id for entry in named], hunt.rules)
+        found += [entry for entry in named if entry.user_id in open_to_me]
+        if len(named) < wanted:
+            break
+        after = named[-1]
+    return found[: hunt.count]
 
 
 async def find_numbered(tx: Transaction, hunt: Hunt, after_id: int) -> list[int]:
@@ -226,10 +246,10 @@ async def find_nearest(tx: Transaction, hunt: Hunt, after: LastSeen | None) -> l
     return found
 
 
-def choose_lanes(hunt: Hunt) -> tuple[Fineness, list[int]]:
+def choose_lanes(hunt: Hunt, reaches: Sequence[tuple[Fineness, Level, float]] = LANES_REACH_KM) -> tuple[Fineness, list[int]]:
     """The lanes that hold everybody within the radius: few, and not many people in vain."""
     if hunt.cell is not None and hunt.radius_km is not None:
-        for fineness, level, reach_km in LANES_REACH_KM:
+        for fineness, level, reach_km in reaches:
             if hunt.radius_km <= reach_km:
                 cells = places.cover(hunt.cell, level, hunt.radius_km)
                 return fineness, [places.lane(cell, gender) for cell in cells for gender in hunt.genders]

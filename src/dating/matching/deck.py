@@ -28,6 +28,7 @@ from dating.matching.boosts import STANDARD, Boosting
 from dating.matching.candidate_queries import Entry, Liker
 from dating.matching.candidates import END, Candidate, Hunt, Search
 from dating.matching.exposure import UNLIMITED, Budget, Slot
+from dating.matching.index import Index
 from dating.matching.ranking import DEFAULT, Kind, Weights
 from dating.matching.reasons import Widened
 from dating.profiles import service as profiles
@@ -91,6 +92,7 @@ class Draft(msgspec.Struct):
 
     deck: Deck
     place: int
+    index: Index | None = None
     taken: dict[int, tuple[Card, bool]] = {}
 
 
@@ -128,34 +130,43 @@ async def recommend(
     weights: Weights = DEFAULT,
     budget: Budget = UNLIMITED,
     boosting: Boosting = STANDARD,
+    index: Index | None = None,
 ) -> list[Candidate]:
     """One page of the recommended order, written down as shown before it is answered.
 
     Raises HalfPlace, ReversedAges, NoSuchPerson (for a viewer without a profile), RevealsUsedUp.
     """
-    page = await db.read(draw, me_id, wish, decks.find(me_id), weights, boosting)
+    page = await db.read(draw, me_id, wish, decks.find(me_id), weights, boosting, index)
     if page.slots:
         page = await db.write(settle, me_id, page, budget, boosting)
     decks.keep(me_id, page.deck)
     return page.people
 
 
-async def browse(db: Database, me_id: int, wish: Search, budget: Budget = UNLIMITED) -> list[Candidate]:
+async def browse(
+    db: Database, me_id: int, wish: Search, budget: Budget = UNLIMITED, index: Index | None = None
+) -> list[Candidate]:
     """One page of any other order, written down as well. Raises the same."""
-    people = await db.read(candidates.search, me_id, wish)
+    people = await db.read(candidates.search, me_id, wish, index)
     if people:
         await db.write(exposure.record, me_id, [Slot(one.id) for one in people], 0, budget)
     return people
 
 
 async def draw(
-    tx: Transaction, me_id: int, wish: Search, deck: Deck | None, weights: Weights, boosting: Boosting = STANDARD
+    tx: Transaction,
+    me_id: int,
+    wish: Search,
+    deck: Deck | None,
+    weights: Weights,
+    boosting: Boosting = STANDARD,
+    index: Index | None = None,
 ) -> Page:
     """The page after `last_seen_id`, out of the deck as far as it goes."""
     me = await profiles.require_profile(tx, me_id)
     hunts = list_hunts(me, wish, tx.now)
     deck = await resume(tx, me_id, wish.last_seen_id, spell(hunts[0]), deck)
-    draft = Draft(deck, deck.after(wish.last_seen_id))
+    draft = Draft(deck, deck.after(wish.last_seen_id), index)
     if draft.place == deck.dealt:
         await mix(tx, draft, hunts, wish.page_size, weights, boosting)
     await fill(tx, draft, hunts, wish.page_size, weights)
@@ -174,7 +185,7 @@ async def fill(tx: Transaction, draft: Draft, hunts: list[Hunt | None], count: i
     await take(tx, draft, hunts, count)
     for number, hunt in enumerate(hunts):
         while hunt is not None and hunt.seeks and len(draft.taken) < count:
-            cards = await find_cards(tx, hunt, number, draft.deck, weights)
+            cards = await find_cards(tx, hunt, number, draft, weights)
             if not cards:
                 break
             draft.deck = replace(draft.deck, cards=draft.deck.cards + cards)
@@ -285,11 +296,12 @@ def widen(me: Profile, step: Step) -> Profile:
     return replace(me, min_age=least, max_age=most, max_distance_km=radius)
 
 
-async def find_cards(tx: Transaction, hunt: Hunt, step: int, deck: Deck, weights: Weights) -> tuple[Card, ...]:
+async def find_cards(tx: Transaction, hunt: Hunt, step: int, draft: Draft, weights: Weights) -> tuple[Card, ...]:
     """The best candidates who are not in the deck yet."""
+    deck = draft.deck
     known = {card.slot.user_id for card in deck.cards} | deck.elsewhere
     likers = await find_likers(tx, hunt, known)
-    others = await find_others(tx, hunt, known)
+    others = await find_others(tx, hunt, known, draft.index)
     seed = [hunt.me_id, zlib.crc32(deck.question), tx.now // DAY, len(known)]
     slots = await scoring.rank(tx, hunt.me_id, likers + others, set(likers), RANKED, seed, weights)
     return tuple(Card(slot, step) for slot in slots)
@@ -307,13 +319,12 @@ async def find_likers(tx: Transaction, hunt: Hunt, known: set[int]) -> list[int]
     return fresh
 
 
-async def find_others(tx: Transaction, hunt: Hunt, known: set[int]) -> list[int]:
+async def find_others(tx: Transaction, hunt: Hunt, known: set[int], index: Index | None) -> list[int]:
     """The most recently active who do not like me (yet) and are not known yet: `RANKED` or more if there are as many."""
     asked = replace(hunt, count=AT_ONCE, rules=hunt.rules | {"without_likers": True})
-    fineness, lanes = candidates.choose_lanes(asked)
     fresh: list[int] = []
     after = Entry(END, END)
-    while len(fresh) < RANKED and (found := await candidates.merge(tx, queries.LATEST_BY[fineness], lanes, after, asked)):
+    while len(fresh) < RANKED and (found := await candidates.find_latest(tx, asked, after, index)):
         fresh += [entry.user_id for entry in found if entry.user_id not in known]
         after = found[-1]
         if len(found) < AT_ONCE:

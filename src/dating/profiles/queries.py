@@ -46,6 +46,7 @@ TOUCH_RECENCY = """
 UPDATE profiles SET recency = CASE WHEN show_last_active THEN CAST(:hour AS BIGINT) ELSE CAST(:day AS BIGINT) END
 WHERE recency < CASE WHEN show_last_active THEN CAST(:hour AS BIGINT) ELSE CAST(:day AS BIGINT) END
   AND user_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
+RETURNING user_id
 """
 
 CARDS = """
@@ -95,11 +96,11 @@ async def erase(tx: Transaction, user_id: int) -> None:
     await tx.run(ERASE, user_id=user_id)
 
 
-async def touch(tx: Transaction, user_ids: list[int], slot: int, hour: int, day: int) -> None:
-    """Note when people were last active."""
+async def touch(tx: Transaction, user_ids: list[int], slot: int, hour: int, day: int) -> list[int]:
+    """Note when people were last active; those for whom that is news to the search."""
     ids = msgspec.json.encode(user_ids).decode()
     await tx.run(TOUCH, ids=ids, slot=slot)
-    await tx.run(TOUCH_RECENCY, ids=ids, hour=hour, day=day)
+    return await tx.all(int, TOUCH_RECENCY, ids=ids, hour=hour, day=day)
 
 
 async def cards(tx: Transaction, viewer_id: int, user_ids: list[int]) -> list[Card]:

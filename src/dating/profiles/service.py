@@ -35,6 +35,7 @@ from dating.profiles.models import (
     User,
 )
 from dating.profiles.places import Level, Point
+from dating.realtime import inbox
 from dating.safety.service import END_OF_IDS, NoSuchPerson
 from dating.throttle import Throttle
 
@@ -113,6 +114,7 @@ async def change(tx: Transaction, user_id: int, fields: ProfileFields, hysteresi
         if cell is not None:
             await queries.settle(tx, describe_cell(cell))
     await queries.save(tx, to_row(profile))
+    inbox.disclose(tx, [user_id])
     return await me(tx, user_id)
 
 
@@ -135,12 +137,13 @@ async def would_move(tx: Transaction, user_id: int, fields: ProfileFields, hyste
 async def erase(tx: Transaction, user_id: int) -> None:
     """Forget the profile of a person whose account is being deleted."""
     await queries.erase(tx, user_id)
+    inbox.disclose(tx, [user_id])
 
 
 async def touch(tx: Transaction, user_ids: list[int]) -> None:
     """Note that these people are active now, to ten minutes."""
     if user_ids:
-        await queries.touch(tx, user_ids, *(round_down(tx.now, unit) for unit in (SLOT, HOUR, DAY)))
+        inbox.disclose(tx, await queries.touch(tx, user_ids, *(round_down(tx.now, unit) for unit in (SLOT, HOUR, DAY))))
 
 
 async def require_profile(tx: Transaction, user_id: int) -> Profile:

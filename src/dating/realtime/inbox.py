@@ -141,6 +141,12 @@ class Missed(Notice, frozen=True, tag=4):
     """A notice of the bus: hints may have been lost, so look where everybody's inbox stands and whose session is over."""
 
 
+class Changed(Notice, frozen=True, tag=6):
+    """A notice: what the search knows of these people may not be true any more."""
+
+    people: list[int]
+
+
 class Head(msgspec.Struct, frozen=True):
     """The top of one person's inbox."""
 
@@ -235,6 +241,12 @@ async def hold(tx: Transaction, people: Iterable[int]) -> None:
 def revoke(tx: Transaction, user_id: int, session_id: int | None, code: int, *, spare: int | None = None) -> None:
     """After the commit, forget the session's tokens and close its sockets; None means every session but `spare`."""
     tx.notices.append(Revoked(user_id, session_id, code, spare))
+
+
+def disclose(tx: Transaction, people: list[int]) -> None:
+    """After the commit, have every process look at what the search knows of these people."""
+    if people:
+        tx.notices.append(Changed(people))
 
 
 async def since(tx: Transaction, user_id: int, after: int, limit: int) -> list[Entry]:

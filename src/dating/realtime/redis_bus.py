@@ -22,7 +22,7 @@ import time
 import msgspec
 
 from dating.realtime.bus import Deliver
-from dating.realtime.inbox import Missed, Notice, Passing, Revoked, Told
+from dating.realtime.inbox import Changed, Missed, Notice, Passing, Revoked, Told
 from dating.realtime.redis_link import BEAT, DEAD, Link
 from dating.redis.nodes import Nodes
 from dating.redis.store import FAILURES, RedisAway
@@ -42,7 +42,7 @@ class Left(Notice, frozen=True, tag=5):
 
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(list[Told | Passing | Revoked | Missed | Left])
+_decoder = msgspec.msgpack.Decoder(list[Told | Passing | Revoked | Missed | Changed | Left])
 
 
 class RedisBus:
@@ -132,6 +132,8 @@ class RedisBus:
             return
         for notice in notices:
             match notice:
+                case Changed():
+                    self._links[0].send(self._links[0].channel, notice)
                 case Told(user_id):
                     self._route(user_id).send(self._channel(user_id), notice)
                 case Passing(people, event):

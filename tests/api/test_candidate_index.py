@@ -1,0 +1,209 @@
+"""The candidate index in memory: always what the lanes of the database answer, whatever happens to the people in it."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import hypothesis
+import msgspec
+import pytest
+from hypothesis import strategies as st
+
+from dating.accounts import service as accounts
+from dating.clock import DAY
+from dating.database import Database, Transaction, connect
+from dating.matching import candidate_queries, candidates, columns, deck, feed
+from dating.matching import index as index_module
+from dating.matching import service as matching
+from dating.matching.candidate_queries import Entry
+from dating.matching.candidates import END, Search
+from dating.matching.feed import Feed
+from dating.matching.index import Index
+from dating.matching.ranking import DEFAULT
+from dating.profiles import service as profiles
+from dating.profiles.models import Place, ProfileFields, SettingChanges
+from dating.realtime.inbox import Missed
+from dating.settings import Settings
+from tests.api.test_search_oracle import NOW, World
+from tests.kit import Person, running
+
+SIZE = 200
+RELATIONS = {
+    "block": "INSERT INTO blocks VALUES (:me, :other, 0) ON CONFLICT (blocker_id, blocked_id) DO NOTHING",
+    "hide": "INSERT INTO hides VALUES (:me, :other, 0) ON CONFLICT (hider_id, hidden_id) DO NOTHING",
+}
+
+
+class Town:
+    """A random world with its database, its index and the feed of that."""
+
+    def __init__(self, db: Database) -> None:
+        self.db, self.index = db, Index()
+        self.feed = Feed(db, self.index)
+        self.world = World(11, SIZE)
+        self.world.spots = [(90.0, 0.0), (-17.0, 180.0), (52.52, 13.405), (0.0, 0.0)]
+        db.committed = self.feed.hear
+
+
+@pytest.fixture
+async def town(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Town]:
+    """Two hundred people at a fixed time, followed by an index that sorts anew after few changes and shelves little at once."""
+    monkeypatch.setattr(index_module, "CROWD", 24)
+    monkeypatch.setattr(index_module, "DEPTH", 2)
+    monkeypatch.setattr(feed, "PAUSE", 0.0)
+    monkeypatch.setattr(columns, "SLACK", 4)
+    db = connect(settings)
+    db.clock = lambda: NOW
+    await db.open()
+    town = Town(db)
+    await db.write(town.world.fill)
+    await town.feed.start()
+    yield town
+    await town.feed.close()
+    await db.close()
+
+
+async def alter(tx: Transaction, dice: random.Random, world: World, user_id: int) -> None:
+    """Something that happens to somebody."""
+    latitude, longitude = world.somewhere()
+    away = Place(latitude, longitude)
+    switch = dice.random() < 0.5
+    changes: list[Callable[[], Awaitable[object]]] = [
+        lambda: profiles.change(tx, user_id, msgspec.structs.replace(world.imagine(), birthday=msgspec.UNSET)),
+        lambda: profiles.change(tx, user_id, ProfileFields(travel=away if switch else None)),
+        lambda: profiles.change(tx, user_id, ProfileFields(settings=SettingChanges(discoverable=switch))),
+        lambda: profiles.change(tx, user_id, ProfileFields(settings=SettingChanges(incognito=switch))),
+        lambda: profiles.change(tx, user_id, ProfileFields(settings=SettingChanges(show_last_active=switch))),
+        lambda: accounts.ban(tx, user_id, NOW + DAY if switch else None),
+        lambda: accounts.lift(tx, user_id),
+        lambda: profiles.touch(tx, [user_id, dice.randint(1, SIZE)]),
+    ]
+    await dice.choice(changes)()
+
+
+async def relate(tx: Transaction, dice: random.Random, me_id: int, other_id: int) -> None:
+    """Something that happens between two people."""
+    if me_id == other_id:
+        return
+    deed = dice.choice(["like", "dislike", "block", "hide"])
+    if deed in RELATIONS:
+        await tx.run(RELATIONS[deed], me=me_id, other=other_id)
+    else:
+        await tx.run(
+            "INSERT INTO pairs (low_id, high_id, low_action, low_at) VALUES (:low, :high, :deed, 1)"
+            " ON CONFLICT (low_id, high_id) DO UPDATE SET low_action = :deed, low_at = 1",
+            low=min(me_id, other_id),
+            high=max(me_id, other_id),
+            deed=deed,
+        )
+
+
+async def compare(tx: Transaction, town: Town, dice: random.Random) -> int:
+    """A random question of a random person, asked of both, page by page; how many people were found."""
+    me = await profiles.require_profile(tx, dice.randint(1, SIZE))
+    hunt = candidates.prepare(me, town.world.wish("recent"), NOW)
+    hunt = msgspec.structs.replace(hunt, rules=hunt.rules | {"without_likers": dice.random() < 0.5})
+    after, found = Entry(END, END), 0
+    while hunt.seeks:
+        wanted = await candidates.find_latest(tx, hunt, after)
+        assert await candidates.find_latest(tx, hunt, after, town.index) == wanted, (me, hunt, after)
+        found += len(wanted)
+        if len(wanted) < hunt.count:
+            break
+        after = wanted[-1]
+    return found
+
+
+@pytest.mark.one_process("asks the database and an index, no server")
+@hypothesis.settings(
+    max_examples=15, deadline=None, derandomize=True, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]
+)
+@hypothesis.given(seed=st.integers(0, 2**32))
+async def test_index_equals_the_lanes(town: Town, seed: int) -> None:
+    """On random people, whatever happens to them and between them, both paths name the same people in the same order."""
+    dice = random.Random(seed)
+    town.world.dice = dice
+    for _ in range(12):
+        await town.db.write(alter, dice, town.world, dice.randint(1, SIZE))
+        await town.db.write(relate, dice, dice.randint(1, SIZE), dice.randint(1, SIZE))
+    await town.feed.settled()
+    found = [await town.db.read(compare, town, dice) for _ in range(12)]
+    assert sum(found) > 0 or seed == 0
+
+
+@pytest.mark.one_process("asks the database and an index, no server")
+async def test_stale_index_shows_nobody_wrongly(town: Town) -> None:
+    """An index that has heard of nothing still leads nobody to whom they must not see."""
+    town.db.committed = lambda notices: None
+    dice = random.Random(3)
+    for user_id in range(1, SIZE + 1):
+        await town.db.write(alter, dice, town.world, user_id)
+        await town.db.write(relate, dice, user_id, dice.randint(1, SIZE))
+    shown = 0
+    for me_id in range(1, 60):
+        page = await town.db.read(deck.draw, me_id, Search(), None, DEFAULT, index=town.index)
+        me = await town.db.read(profiles.require_profile, me_id)
+        fits = [
+            hunt and await town.db.read(fit, hunt, [one.id for one in page.people]) for hunt in deck.list_hunts(me, Search(), NOW)
+        ]
+        assert {one.id for one in page.people} <= set().union(*[found for found in fits if found])
+        shown += len(page.people)
+    assert shown > 50
+
+
+async def fit(tx: Transaction, hunt: candidates.Hunt, ids: list[int]) -> set[int]:
+    """Those of the people who fit by the rules of the database now."""
+    return set(await candidate_queries.fitting(tx, ids, hunt.rules))
+
+
+@pytest.mark.one_process("asks the database and an index, no server")
+async def test_index_reads_everybody_again_after_a_loss(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When names of changed people were lost, the index finds them by reading everybody."""
+    monkeypatch.setattr(feed, "QUIET", 0.05)
+    dice = random.Random(5)
+    town.db.committed = lambda notices: None
+    for user_id in range(1, SIZE + 1):
+        await town.db.write(alter, dice, town.world, user_id)
+    town.feed.hear([Missed()])
+    await town.feed.settled()
+    assert sum([await town.db.read(compare, town, dice) for _ in range(30)]) > 50
+
+
+async def expect(person: Person, query: str, others: list[Person]) -> None:
+    """Wait until every process has heard enough to show exactly these people, whichever is asked."""
+    async with asyncio.timeout(20):
+        while any([await see(person, query) != {other.id for other in others} for _ in range(4)]):
+            await asyncio.sleep(0.02)
+
+
+async def see(person: Person, query: str) -> set[int]:
+    """Who is on the first page."""
+    return {one["id"] for one in (await person.get(f"/profiles/search?{query}")).json()}
+
+
+async def test_server_with_an_index(settings: Settings) -> None:
+    """Over HTTP: every process finds whoever has just registered, and neither whom I swiped nor who has moved away."""
+    async with running(msgspec.structs.replace(settings, candidate_index="memory")) as api:
+        berlin: dict[str, Any] = {"latitude": 52.52, "longitude": 13.405}
+        me, *others = [await api.person(**berlin) for _ in range(4)]
+        await expect(me, "max_distance_km=20&order=recent", others)
+        await expect(me, "max_distance_km=20", others)
+        await me.post("/swipe", json={"target_id": others[0].id, "action": "dislike"})
+        await expect(me, "max_distance_km=20&order=recent", others[1:])
+        await others[1].patch("/me", json={"latitude": 48.86, "longitude": 2.35})
+        await expect(me, "max_distance_km=20&order=recent", others[2:])
+        await api.app.state.feed.settled()
+        assert api.app.state.index.count == 4
+
+
+@pytest.mark.one_process("asks the database and an index, no server")
+async def test_swipes_are_not_in_the_index(town: Town) -> None:
+    """A swipe is known at once, before any event arrives: the database is asked."""
+    town.db.committed = lambda notices: None
+    me_id = 1
+    first = (await town.db.read(deck.draw, me_id, Search(page_size=5), None, DEFAULT, index=town.index)).people
+    for one in first:
+        await town.db.write(matching.swipe, me_id, one.id, "dislike")
+    second = (await town.db.read(deck.draw, me_id, Search(page_size=5), None, DEFAULT, index=town.index)).people
+    assert not {one.id for one in first} & {one.id for one in second}
