@@ -62,8 +62,8 @@ def deal(people: People, scores: Floats, count: int, dice: np.random.Generator, 
 
 def keep(people: People, rows: Indexes) -> People:
     """Some of the people, as far as `choose` looks at them."""
-    columns = ("ids", "shown", "ever_shown", "joined_hours")
-    return People(**{name: getattr(people, name)[rows] for name in columns})
+    columns = {name: getattr(people, name) for name in ("ids", "shown", "ever_shown", "joined_hours")}
+    return People(**{name: column[rows] for name, column in columns.items() if column is not None})
 
 
 def describe(facts: Facts, me: int, likers: set[int], now: int) -> People:
