@@ -9,8 +9,9 @@ import httpx
 import msgspec
 
 from dating.settings import Settings
+from tests.faults.clients import ANSWER_SECONDS, Device, now
 from tests.faults.history import History, Send
-from tests.faults.referee import ANSWER_SECONDS, Device, Verdict, end_all, now, settle
+from tests.faults.referee import Verdict, end_all, settle
 from tests.kit import PASSWORD, Process
 
 PAUSE = 0.1
@@ -73,7 +74,7 @@ class Sender:
     ) -> None:
         self.id: int = answer["user_id"]
         self.token: str = answer["access_token"]
-        self.chat_id = self.other_id = 0
+        self.chat_id = 0
         self.stopping = False
         self.answered = 0.0
         self._servers = servers
@@ -85,7 +86,7 @@ class Sender:
         number = 0
         while not self.stopping:
             number += 1
-            send = Send(self.id, self.other_id, self.chat_id, f"{self.id}-{number}", f"Привет {number} 🎉", now())
+            send = Send(self.id, self.chat_id, f"{self.id}-{number}", f"Привет {number} 🎉", now())
             self._history.sends.append(send)
             send.ids.add(await self._send(send))
             send.answered = self.answered = now()
@@ -127,7 +128,6 @@ async def befriend(
         for one, other in zip(senders[::2], senders[1::2], strict=True):
             await like(one, other)
             one.chat_id = other.chat_id = (await like(other, one))["chat_id"]
-            one.other_id, other.other_id = other.id, one.id
             history.chats[one.chat_id] = {one.id, other.id}
     return senders
 

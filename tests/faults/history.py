@@ -12,13 +12,26 @@ class Send(msgspec.Struct, eq=False):
     """One message that somebody tries to send until it is answered, in seconds of the referee's clock."""
 
     sender_id: int
-    receiver_id: int
     chat_id: int
     client_id: str
     content: str
     invoked: float
     answered: float | None = None
     ids: set[int] = msgspec.field(default_factory=set)  # more than one: the server has forgotten that it had answered
+
+
+class Deed(msgspec.Struct, eq=False):
+    """Something else that is done until it is answered: `edit`, `delete`, `react`; that a guest may `come` or must `go`.
+
+    `done` is None without an answer, and false when the message had been deleted.
+    """
+
+    kind: str
+    user_id: int
+    chat_id: int
+    message_id: int = 0
+    text: str = ""
+    done: bool | None = None
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -38,6 +51,15 @@ class Row(msgspec.Struct, frozen=True):
     sender_id: int
     client_id: str
     content: str
+    deleted: bool = False
+
+
+class Reacted(msgspec.Struct, frozen=True):
+    """An emoji of a person under a message in the database."""
+
+    message_id: int
+    user_id: int
+    emoji: str
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -78,12 +100,22 @@ class Store(msgspec.Struct, frozen=True):
     messages: list[Row]
     entries: list[Entry]
     pairs: list[Matched]
+    reactions: list[Reacted] = []
+    remains: list[int] = []  # messages that are deleted and of which something is left
 
 
 STALE_SECONDS = 25.0  # later than every fault is healed: what came after it was not on its way but forgotten
 SPARE_DESCRIPTORS = 16  # pools that have grown, and the log
 
-MESSAGES = "SELECT id, chat_id, sender_id, client_id, content FROM messages WHERE kind = 'text' ORDER BY id"
+MESSAGES = """
+    SELECT id, chat_id, sender_id, client_id, content, deleted_at IS NOT NULL AS deleted
+    FROM messages WHERE kind = 'text' ORDER BY id
+"""
+REACTIONS = "SELECT message_id, user_id, emoji FROM reactions"
+REMAINS = """
+    SELECT id FROM messages WHERE deleted_at IS NOT NULL AND (
+        content <> '' OR links <> '[]' OR id IN (SELECT message_id FROM edits) OR id IN (SELECT message_id FROM reactions))
+"""
 ENTRIES = "SELECT user_id, seq, event FROM inbox ORDER BY user_id, seq"
 TOPS = "SELECT user_id, MAX(seq) AS seq FROM inbox GROUP BY user_id"
 PAIRS = """
@@ -103,7 +135,8 @@ async def read_store(db: Database) -> Store:
     """Everything that the checks need of the database."""
 
     async def read(tx: Transaction) -> Store:
-        return Store(await tx.all(Row, MESSAGES), await tx.all(Entry, ENTRIES), await tx.all(Matched, PAIRS))
+        messages, entries, pairs = await tx.all(Row, MESSAGES), await tx.all(Entry, ENTRIES), await tx.all(Matched, PAIRS)
+        return Store(messages, entries, pairs, await tx.all(Reacted, REACTIONS), await tx.all(int, REMAINS))
 
     return await db.read(read)
 
@@ -114,7 +147,9 @@ class History:
     def __init__(self) -> None:
         self.sends: list[Send] = []
         self.likes: set[tuple[int, int]] = set()  # attempted; all of them are answered in the end
+        self.deeds: list[Deed] = []
         self.chats: dict[int, set[int]] = {}  # the chats made before the load, with their people
+        self.guests: dict[int, int] = {}  # somebody who comes to a group and goes, besides those
         self.answers: Counter[str] = Counter()
         self.odd: list[str] = []
         self.seen: list[Seen] = []
@@ -136,25 +171,35 @@ class History:
         }
 
     def find_lost(self, store: Store) -> list[str]:
-        """Answered, and not in the database or not on every device of both."""
-        answered = {(send.sender_id, id): send for send in self.sends for id in send.ids}
+        """Answered, and not in the database or not on every device of everybody in the chat."""
+        answered: dict[int, set[int]] = defaultdict(set)
+        for send in self.sends:
+            answered[send.chat_id] |= send.ids
         stored = {row.id for row in store.messages}
-        lost = [f"message {id} is not in the database" for _, id in answered if id not in stored]
+        lost = [f"message {id} is not in the database" for ids in answered.values() for id in ids - stored]
         for seen in self.seen:
-            for (_, id), send in answered.items():
-                if seen.user_id in (send.sender_id, send.receiver_id) and id not in seen.moments:
-                    lost.append(f"message {id} never reached person {seen.user_id}")
+            for chat_id, ids in answered.items():
+                if seen.user_id in self.chats[chat_id]:
+                    lost += [f"message {id} never reached person {seen.user_id}" for id in ids - seen.moments.keys()]
         return lost
 
     def find_unexpected(self, store: Store) -> list[str]:
-        """There, and never attempted, or not as it was attempted."""
-        attempted = {(send.sender_id, send.client_id, send.chat_id, send.content) for send in self.sends}
-        found = [(row.sender_id, row.client_id, row.chat_id, row.content) for row in store.messages]
+        """There, and never attempted, or not as it was attempted. Of what was deleted nobody knows what it said."""
+        deleted = {deed.message_id for deed in self.deeds if deed.kind == "delete"}
+        edited = {deed.message_id for deed in self.deeds if deed.kind == "edit"}
+        attempted = {(send.sender_id, send.client_id, send.chat_id): send.content for send in self.sends}
+        found = [
+            (row.id, row.sender_id, row.client_id, row.chat_id, row.content) for row in store.messages if row.id not in edited
+        ]
         for seen in self.seen:
-            found += [
-                (f["user_id"], f.get("client_id"), f["chat_id"], f["content"]) for f in seen.frames if f["type"] == "message"
-            ]
-        return [f"nobody sent {message}" for message in found if message not in attempted]
+            for f in (frame for frame in seen.frames if frame["type"] == "message"):
+                found.append((f["id"], f["user_id"], f.get("client_id"), f["chat_id"], f["content"]))
+        return [
+            f"nobody sent {message}"
+            for message in found
+            if (content := attempted.get(message[1:4])) is None
+            or message[4] not in (content, "" if message[0] in deleted else content)
+        ]
 
     def find_doubled(self, store: Store) -> list[str]:
         """One send under two ids, or one event applied twice."""
@@ -167,14 +212,15 @@ class History:
         return doubled
 
     def find_disagreement(self, store: Store) -> list[str]:
-        """A device that did not apply exactly what the database has for its person."""
+        """A device that did not apply exactly what the database has for its person, but for what deleted messages said."""
+        deleted = {row.id for row in store.messages if row.deleted}
         truth: dict[int, list[dict[str, Any]]] = defaultdict(list)
         for entry in store.entries:
-            truth[entry.user_id].append(msgspec.json.decode(entry.event) | {"seq": entry.seq})
+            truth[entry.user_id].append(silence(msgspec.json.decode(entry.event) | {"seq": entry.seq}, deleted))
         return [
             f"a device of person {seen.user_id} has {len(seen.frames)} events, the database {len(truth[seen.user_id])}"
             for seen in self.seen
-            if seen.frames != truth[seen.user_id]
+            if [silence(frame, deleted) for frame in seen.frames] != truth[seen.user_id]
         ]
 
     def find_disorder(self, store: Store) -> list[str]:
@@ -197,14 +243,15 @@ class History:
         return wrong
 
     def find_foreign(self) -> list[str]:
-        """Frames of a chat that one is not in, or matches with somebody whom one did not like."""
+        """Frames of a chat that one is never in, or matches with somebody whom one did not like."""
         wrong = []
         for seen in self.seen:
             for frame in seen.frames:
                 if frame["type"] == "match":
                     mine = (seen.user_id, frame["user_id"]) in self.likes
                 else:
-                    mine = seen.user_id in self.chats.get(frame.get("chat_id", 0), ())
+                    chat_id = frame.get("chat_id", 0)
+                    mine = seen.user_id in self.chats.get(chat_id, ()) or seen.user_id == self.guests.get(chat_id)
                 if not mine:
                     wrong.append(f"person {seen.user_id} got {frame}")
         return wrong
@@ -232,14 +279,21 @@ class History:
         return [f"token {token[:6]}… admitted {count} sockets" for token, count in self.admitted.items() if count > 1]
 
     def measure_staleness(self, since: float = 0.0) -> list[float]:
-        """For each message answered since then and each device of its receiver, seconds from answer to sight; ascending."""
+        """For each message answered since then and each device of its receivers, seconds from answer to sight; ascending."""
         answered = {id: send for send in self.sends for id in send.ids if send.answered is not None and send.answered >= since}
         return sorted(
             max(0.0, seen.moments[id] - (send.answered or 0.0))
             for id, send in answered.items()
             for seen in self.seen
-            if seen.user_id == send.receiver_id and id in seen.moments
+            if id in seen.moments and seen.user_id != send.sender_id
         )
+
+
+def silence(event: dict[str, Any], deleted: set[int]) -> dict[str, Any]:
+    """An event without what a message said that has been deleted since."""
+    if event["type"] not in ("message", "message_edited") or event.get("id", event.get("message_id")) not in deleted:
+        return event
+    return {name: event.get(name) for name in ("type", "seq", "id", "message_id", "chat_id", "user_id", "client_id")}
 
 
 def find_leaks(before: Open, after: Open) -> list[str]:

@@ -24,8 +24,8 @@ def whole() -> tuple[History, Store]:
     """A run in which nothing went wrong."""
     history = History()
     history.sends = [
-        Send(ANNA, BORIS, CHAT, "a", "Привет", invoked=1.0, answered=1.25, ids={10}),
-        Send(ANNA, BORIS, CHAT, "b", "👋", invoked=2.0, answered=2.25, ids={11}),
+        Send(ANNA, CHAT, "a", "Привет", invoked=1.0, answered=1.25, ids={10}),
+        Send(ANNA, CHAT, "b", "👋", invoked=2.0, answered=2.25, ids={11}),
     ]
     history.likes = {(ANNA, BORIS), (BORIS, ANNA)}
     history.chats = {CHAT: {ANNA, BORIS}}

@@ -12,9 +12,9 @@ import pytest
 
 from dating.settings import Settings
 from tests.cluster.valkey import Valkey
+from tests.faults.clients import now
 from tests.faults.crowd import Crowd
 from tests.faults.nemesis import SECRET, revive
-from tests.faults.referee import now
 from tests.kit import CHEAP, Postgres, Process, names
 
 OUTAGE_SECONDS = float(os.environ.get("OUTAGE_SECONDS", "3"))

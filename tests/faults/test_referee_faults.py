@@ -10,7 +10,7 @@ import pytest
 
 from dating.settings import Settings
 from tests.faults.nemesis import POSSIBLE, World, locked, revive
-from tests.faults.referee import Verdict, referee
+from tests.faults.referee import AUDIENCE, Verdict, referee
 from tests.kit import CHEAP, Person, Postgres, Server, names, serving
 
 
@@ -141,8 +141,8 @@ async def test_workers_replaced_under_load(world: World) -> None:
 
 @on_all
 async def test_a_seeded_mix_of_all(world: World) -> None:
-    """Every fault that this kind of service can have, in an order drawn by the seed."""
-    accept(await referee(world, POSSIBLE[world.kind], seed=9, seconds=6))
+    """Every fault that this kind of service can have, in an order drawn by the seed; a group of 200 listens."""
+    accept(await referee(world, POSSIBLE[world.kind], seed=9, seconds=6, audience=AUDIENCE))
 
 
 async def correspond(server: Server) -> tuple[Person, int]:
