@@ -6,6 +6,7 @@ import pytest
 
 from dating.chat.changes import NotAnEmoji, read_emoji
 from dating.chat.links import find_links
+from dating.clock import SECOND
 from dating.database import Transaction
 from tests.api.messenger import chat, do, history, listen, make_group, refused, shown
 from tests.kit import Api, Person
@@ -150,6 +151,21 @@ async def test_deleted_for_all_is_gone_everywhere(api: Api) -> None:
         assert not any("маркер" in row or "example.org" in row for row in await ask(api, text)), text
     assert await api.count("reactions") == await api.count("pins") == await api.count("edits") == 0
     assert [event["seq"] for event in await boris.inbox()] == list(range(1, len(await boris.inbox()) + 1))
+
+
+async def test_words_are_gone_however_the_clock_went(api: Api) -> None:
+    """An edit that waited for another has an earlier clock; what it told is found by the deletion all the same."""
+    anna, boris = await api.people(2)
+    chat_id = await anna.match(boris)
+    db = api.app.state.db
+    message_id = (await anna.say(chat_id, "тайна 0"))["id"]
+    start = db.clock()
+    for number, hours in enumerate((2, 1, 1, 3), 1):
+        db.clock = lambda: start + hours * 3600 * SECOND  # noqa: B023  the loop is over it when it changes
+        await do(anna, f"/api/messages/{message_id}/edit", content=f"тайна {number}")
+    assert len(await ask(api, "SELECT event FROM inbox WHERE event LIKE '%тайна%'")) == 10
+    await do(anna, f"/api/messages/{message_id}/delete", for_all=True)
+    assert await ask(api, "SELECT event FROM inbox WHERE event LIKE '%тайна%'") == []
 
 
 async def test_deleted_for_me_is_gone_for_me(api: Api) -> None:

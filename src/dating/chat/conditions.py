@@ -15,13 +15,14 @@ SEEN = """m.id > mine.since_id AND (m.expires_at IS NULL OR m.expires_at > :now)
 # I and the member `r` both send and see read receipts.
 RECEIPTS = "NOT EXISTS (SELECT 1 FROM profiles AS q WHERE q.user_id IN (:me, r.user_id) AND NOT q.read_receipts)"
 
-# A message `m` is read: mine by another member, theirs by me, the system's by everybody.
+# A message `m` is read: mine by another member (not by who came later), theirs by me, the system's by everybody.
 IS_READ = f"""(m.sender_id IS NULL
     OR (m.sender_id <> :me AND (m.id <= mine.read_id OR EXISTS (
         SELECT 1 FROM reads AS e WHERE e.chat_id = m.chat_id AND e.user_id = :me AND e.message_id = m.id)))
     OR (m.sender_id = :me AND EXISTS (
         SELECT 1 FROM members AS r
-        WHERE r.chat_id = m.chat_id AND r.user_id <> :me AND r.left_at IS NULL AND (r.read_id >= m.id OR EXISTS (
+        WHERE r.chat_id = m.chat_id AND r.user_id <> :me AND r.left_at IS NULL AND r.since_id < m.id
+          AND (r.read_id >= m.id OR EXISTS (
             SELECT 1 FROM reads AS e WHERE e.chat_id = r.chat_id AND e.user_id = r.user_id AND e.message_id = m.id))
           AND {RECEIPTS} AND NOT EXISTS (SELECT 1 FROM hidden AS h WHERE h.viewer_id = :me AND h.other_id = r.user_id))))"""
 
