@@ -4,18 +4,20 @@ import asyncio
 from typing import Any
 
 import msgspec
+import pytest
 
+from dating.chat import posts
 from dating.chat.access import ChatNotFound, MessageNotFound
 from dating.chat.models import Post
 from dating.chat.posts import Answer, ClientIdReused, post
-from dating.database import Transaction
+from dating.database import Oversized, Transaction
 from dating.errors import Refusal
 from tests.kit import Api, Person
 
 
-async def write(api: Api, *posts: Post) -> list[Answer | Refusal]:
+async def write(api: Api, *drafts: Post) -> list[Answer | Refusal]:
     """One batch in one transaction."""
-    return list(await api.app.state.db.write(post, list(posts)))
+    return list(await api.app.state.db.write(post, list(drafts)))
 
 
 def draft(sender: Person, chat_id: int, content: str, client_id: str | None = None, reply_to_id: int | None = None) -> Post:
@@ -130,3 +132,23 @@ async def test_every_member_is_told(api: Api) -> None:
     live = {(one.user_id, one.seq): msgspec.json.decode(one.event)["type"] for one in notices}
     expected = {(person.id, seq): "message" for person in people[:11] for seq in (1, 2)}
     assert live == expected | {(blocker.id, 1): "hidden"}
+
+
+async def test_a_batch_tells_so_many_people_at_most(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is too much for one transaction is written by several, each post once; one post is never too much."""
+    people = await api.people(6)
+    chat = await api.app.state.db.write(seat, [person.id for person in people], [])
+    monkeypatch.setattr(posts, "MOST_ROWS", 13)
+    drafts = [draft(people[0], chat, str(number)) for number in range(9)]
+    with pytest.raises(Oversized):
+        await write(api, *drafts)
+    answers = await asyncio.gather(*[api.app.state.db.write_together(post, one) for one in drafts])
+    assert [tell(answer) for answer in answers] == [(str(number), True) for number in range(9)]
+    assert sorted(event["content"] for event in await people[5].inbox()) == [str(number) for number in range(9)]
+
+    async def look(tx: Transaction) -> list[int]:
+        return await tx.all(int, "SELECT COUNT(*) FROM inbox GROUP BY created_at")
+
+    assert max(await api.app.state.db.read(look)) <= 12
+    monkeypatch.setattr(posts, "MOST_ROWS", 1)
+    assert [tell(outcome) for outcome in await write(api, draft(people[1], chat, "ten"))] == [("ten", True)]

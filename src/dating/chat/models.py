@@ -460,12 +460,14 @@ class Place(msgspec.Struct):
 class Verdict(msgspec.Struct, frozen=True):
     """A post into a chat that is open to the sender.
 
-    `other_id`: the other member of a pair. `has_original`: it answers nothing, or a message of the same chat. `first_…`: the
-    message that the sender has sent before under the same client id, as it was then; without content if it was deleted since.
+    `other_id`: the other member of a pair. `members`: how many will be told. `has_original`: it answers nothing, or a message of
+    the same chat. `first_…`: the message that the sender has sent before under the same client id, as it was then; without
+    content if it was deleted since.
     """
 
     n: int
     other_id: int | None
+    members: int
     has_original: bool
     first_id: int | None
     first_chat_id: int | None

@@ -30,7 +30,8 @@ OPEN_TO_SENDER = """c.closed_at IS NULL AND s.left_at IS NULL AND (c.kind = 'gro
     AND 2 = (SELECT COUNT(*) FROM people WHERE id IN (c.low_id, c.high_id))))"""
 LOOK = f"""
 WITH {POSTS}
-SELECT d.n, c.low_id + c.high_id - d.me AS other_id,
+SELECT d.n, c.low_id + c.high_id - d.me AS other_id, CASE WHEN c.kind = 'direct' THEN 2
+           ELSE (SELECT COUNT(*) FROM members AS r WHERE r.chat_id = c.id AND r.left_at IS NULL) END AS members,
        d.reply_to_id IS NULL OR EXISTS (SELECT 1 FROM messages AS o WHERE o.id = d.reply_to_id AND o.chat_id = d.chat_id)
            AS has_original,
        f.id AS first_id, f.chat_id AS first_chat_id, CASE WHEN f.deleted_at IS NULL THEN COALESCE(

@@ -10,10 +10,13 @@ from dating.chat.access import ChatNotFound, MessageNotFound
 from dating.chat.links import find_links
 from dating.chat.models import Draft, Message, Option, Poll, Post, Verdict
 from dating.clock import SECOND, rfc3339
-from dating.database import Database, Overtaken, Transaction
+from dating.database import Database, Oversized, Overtaken, Transaction
 from dating.errors import Conflict, Malformed, Refusal
 from dating.realtime import events
 from dating.realtime.inbox import tell_members
+
+MOST_ROWS = 4096
+"""Entries of inboxes that one batch writes: a batch into groups would else keep the writer busy for a second."""
 
 Answer = tuple[Message, bool]
 """A message, and whether it is new."""
@@ -99,12 +102,17 @@ async def read_source(tx: Transaction, me: int, draft: Draft) -> str:
 
 
 async def post(tx: Transaction, posts: list[Post]) -> list[Answer | Refusal]:
-    """Write down what may be written, tell everybody in the chats, and say of each post what became of it."""
+    """Write down what may be written, tell everybody in the chats, and say of each post what became of it.
+
+    Raises Oversized when they are too many people to be told at once.
+    """
     for n, one in enumerate(posts):
         one.n = n
     verdicts = await queries.look(tx, posts)
     answers = {one.n: answer_old(one, verdicts.get(one.n)) for one in posts}
     fresh, twins = part([one for one in posts if answers[one.n] is None])
+    if len(fresh) > 1 and sum(verdicts[one.n].members for one in fresh) > MOST_ROWS:
+        raise Oversized
     if fresh:
         written = await write(tx, fresh, verdicts)
         answers |= {n: (message, True) for n, message in written.items()}

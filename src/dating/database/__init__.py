@@ -40,6 +40,7 @@ Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
 
 DOUBT_SECONDS = 0.5
+SWEPT = 1000  # rows that one transaction drops of what is over: keeps the writer free for others in between
 
 
 class Clash(Conflict):
@@ -68,6 +69,10 @@ class Locked(DatabaseAway):
 
 class Overtaken(Exception):
     """What a function read at its beginning was changed by others before it held the rows: the function runs again."""
+
+
+class Oversized(Exception):
+    """A batch would write more rows than one transaction should: each half of it runs by itself."""
 
 
 class Transaction(ABC):

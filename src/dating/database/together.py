@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from dating.database import DatabaseAway, Locked, Overloaded
+from dating.database import DatabaseAway, Locked, Overloaded, Oversized
 from dating.errors import Refusal
 
 logger = logging.getLogger(__name__)
@@ -74,6 +74,10 @@ class Together(Generic[Item, Outcome]):
     async def _carry(self, batch: list[Waiting[Item, Outcome]]) -> None:
         try:
             outcomes = await self._write([one.item for one in batch])
+        except Oversized:
+            middle = len(batch) // 2
+            for half in (batch[:middle], batch[middle:]):
+                await self._carry(half)
         except Exception as error:
             away = isinstance(error, DatabaseAway | Overloaded) and not isinstance(error, Locked)
             if away or len(batch) == 1:
