@@ -13,7 +13,7 @@ import msgspec
 from litestar import Request
 from litestar.di import NamedDependency
 
-from dating.database import Database, Transaction
+from dating.database import SWEPT, Database, Transaction
 from dating.errors import Conflict, Malformed
 from dating.tokens import Identity
 
@@ -26,7 +26,10 @@ ON CONFLICT (user_id, key) DO NOTHING
 """
 KEEP = "UPDATE answers SET answer = :answer WHERE user_id = :user_id AND key = :key"
 FIND = "SELECT fingerprint, answer FROM answers WHERE user_id = :user_id AND key = :key"
-FORGET = "DELETE FROM answers WHERE created_at < :before"
+FORGET = """
+DELETE FROM answers
+WHERE (user_id, key) IN (SELECT user_id, key FROM answers WHERE created_at < :before ORDER BY created_at LIMIT :most)
+"""
 ERASE = "DELETE FROM answers WHERE user_id = :user_id"
 EXPORT = "SELECT key, created_at FROM answers WHERE user_id = :user_id ORDER BY created_at, key"
 
@@ -121,8 +124,8 @@ async def provide_commit(request: Request[Any, Any, Any], db: NamedDependency[Da
 
 
 async def forget(tx: Transaction, before: int) -> int:
-    """Drop answers older than `before` (microseconds); how many."""
-    return await tx.run(FORGET, before=before)
+    """Drop the oldest answers from before `before` (microseconds); how many."""
+    return await tx.run(FORGET, before=before, most=SWEPT)
 
 
 async def erase(tx: Transaction, user_id: int) -> None:

@@ -5,14 +5,15 @@ import logging
 import random
 import time
 from collections.abc import Awaitable, Callable
+from typing import Concatenate, ParamSpec
 
 from dating import idempotency
-from dating.accounts import addresses
+from dating.accounts import addresses, exports
 from dating.accounts import service as accounts
 from dating.calls import service as calls
 from dating.chat import expiry, invites
 from dating.clock import DAY
-from dating.database import Database
+from dating.database import SWEPT, Database, Transaction
 from dating.errors import Refusal
 from dating.matching import boost_queries, exposure, fairness, picks, standing_queries
 from dating.profiles import service as profiles
@@ -23,9 +24,12 @@ from dating.settings import Settings
 
 logger = logging.getLogger(__name__)
 
+P = ParamSpec("P")
+
 ROUND = 3600.0  # seconds between sweeps, jittered
 ANSWERS_KEPT = DAY
 MINUTE = 60.0
+EXPORTING = 3.0  # seconds for which somebody who asked for their data waits at most before it begins
 RINGING = 10.0  # seconds that a call which nobody takes may ring on at most
 TOUCHED = 500  # people whose activity one transaction notes: keeps the writer free for others in between
 
@@ -52,6 +56,7 @@ class Jobs:
             asyncio.create_task(self._repeat(MINUTE, self.renew_statistics)),
             asyncio.create_task(self._repeat(self._settings.index_seconds, self.index)),
             asyncio.create_task(self._repeat(RINGING, self.end_calls)),
+            asyncio.create_task(self._repeat(EXPORTING, self.make_exports)),
             asyncio.create_task(self._repeat(MINUTE, self.lift_suspensions)),
         ]
 
@@ -97,6 +102,11 @@ class Jobs:
         while await self._db.write(calls.end_overdue) == calls.AT_ONCE:
             pass
 
+    async def make_exports(self) -> None:
+        """The archives that people have asked for."""
+        while await exports.make_next(self._db):
+            pass
+
     async def lift_suspensions(self) -> None:
         """Let back in whose suspension is over."""
         await self._db.write(accounts.lift_expired)
@@ -105,17 +115,25 @@ class Jobs:
         """Drop everything whose time is over, and seal the addresses that are not sealed yet."""
         now = self._db.clock()
         await self._trim_inboxes(now - self._settings.inbox_days * DAY)
-        await self._db.write(idempotency.forget, now - ANSWERS_KEPT)
-        await self._db.write(redis_tickets.forget)
-        await self._db.write(accounts.sweep)
-        await self._db.write(reports.forget, now - self._settings.report_days * DAY)
+        await self._drain(idempotency.forget, now - ANSWERS_KEPT)
+        await self._drain(redis_tickets.forget)
+        await self._drain(accounts.sweep)
+        await self._drain(reports.forget, now - self._settings.report_days * DAY)
         await self._db.write(standing_queries.forget_lessons)
         await self._db.write(picks.forget)
         await self._db.write(boost_queries.forget)
-        await self._db.write(invites.sweep)
+        await self._drain(invites.sweep)
+        await exports.forget(self._db)
         await exposure.sweep(self._db)
         await addresses.seal_missing(self._db, self._settings)
         await indexing.merge(self._db)
+
+    async def _drain(
+        self, step: Callable[Concatenate[Transaction, P], Awaitable[int]], *args: P.args, **options: P.kwargs
+    ) -> None:
+        """Repeat a step that drops SWEPT rows at most, until there were fewer: keeps the writer free for others in between."""
+        while await self._db.write(step, *args, **options) == SWEPT:
+            pass
 
     async def _trim_inboxes(self, before: int) -> None:
         last = await self._db.read(inbox.last_person)

@@ -55,6 +55,7 @@ class World:
             "call_id": self.call_id,
             "report_id": 1,
             "statement_id": 1,
+            "token": "of-nobody",
         }
 
     async def ask(self, actor: str, method: str, path: str, body: Any) -> httpx.Response:
@@ -129,7 +130,8 @@ MATRIX = {
     "DELETE /sessions/{session_id}": Row((401, 200, 404, 404, 404)),
     "DELETE /me": Row(signed_in(200), password),
     "GET /me": Row(signed_in(200)),
-    "GET /me/export": Row(signed_in(200)),
+    "GET /me/export": Row(signed_in(202)),
+    "GET /me/export/{token}": Row(signed_in(404)),
     "PUT /me/contacts": BOOK,
     "POST /me/contacts": BOOK,
     "GET /me/contacts": Row(signed_in(200)),

@@ -9,7 +9,6 @@ from contextlib import closing
 from typing import Any, NamedTuple
 
 import asyncpg
-import msgspec
 import pytest
 
 from dating.accounts import registry, service
@@ -17,6 +16,7 @@ from dating.accounts.codes import seal_address
 from dating.accounts.models import Account
 from dating.search import indexing
 from dating.settings import Settings
+from dating.tokens import hash_secret
 from tests.api.test_bad_input import read_everything
 from tests.cluster.valkey import Valkey
 from tests.kit import PASSWORD, Api
@@ -55,6 +55,7 @@ ROWS: dict[str, tuple[Row, ...]] = {
     "sessions": ({},),
     "codes": ({"purpose": "verify", "subject": "sealed"}, {"purpose": "reset", "subject": "sealed"}),
     "answers": ({},),
+    "exports": ({},),
     "inbox": ({}, {"user_id": OTHER, "seq": 1, "event": WORDS, "created_at": 1}),
     "inbox_heads": ({}, {"user_id": OTHER, "seq": 1, "acked": 1}),
     "tickets": ({},),
@@ -250,12 +251,29 @@ async def test_a_marker_survives_nobody_elses_deletion(api: Api, settings: Setti
 
 
 async def test_redis_holds_nothing_that_names_a_deleted_person(api: Api, settings: Settings, shared_valkey: Valkey) -> None:
-    """No name, address, word or token of theirs is a key or a value in Redis, before or after."""
+    """No name, address, word or token of theirs is in a key or a value of Redis, whatever its type, before or after."""
     anna = await api.person(MARK, email=f"{MARK}@example.org", device_id=MARK, bio=MARK)
     berta = await api.person()
     await anna.say(await anna.match(berta), MARK)
-    await anna.post("/ws/start")
+    ticket = (await anna.post("/ws/start")).json()["session_token"]
+    secrets = [MARK, PASSWORD, anna.token, anna.refresh_token, ticket]
+    if settings.redis_url is not None:
+        held = shared_valkey.read_everything()
+        assert hash_secret(ticket) in held
+        assert [secret for secret in secrets if secret in held] == []
     assert (await anna.delete("/me", json={"password": PASSWORD})).status_code == 200
     if settings.redis_url is not None:
-        keys = shared_valkey.run("KEYS", "*")
-        assert MARK not in msgspec.json.encode(keys).decode()
+        held = shared_valkey.read_everything()
+        assert [secret for secret in secrets if secret in held] == []
+
+
+WRITING = ["SET x MARK", "HSET x f MARK", "HSET x MARK 1", "RPUSH x MARK", "SADD x MARK", "ZADD x 1 MARK", "XADD x * f MARK"]
+
+
+@pytest.mark.parametrize("words", [*WRITING, "SET MARK 1"])
+def test_whatever_redis_holds_is_looked_into(shared_valkey: Valkey, words: str) -> None:
+    """A word is found in a value of every type, and in the name of a key."""
+    shared_valkey.run("FLUSHALL")
+    shared_valkey.run(*words.replace("MARK", MARK).split())
+    assert MARK in shared_valkey.read_everything()
+    shared_valkey.run("FLUSHALL")

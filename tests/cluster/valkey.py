@@ -25,6 +25,17 @@ def find_program() -> Path:
     return program
 
 
+READING = {
+    "string": "GET {}",
+    "hash": "HGETALL {}",
+    "list": "LRANGE {} 0 -1",
+    "set": "SMEMBERS {}",
+    "zset": "ZRANGE {} 0 -1 WITHSCORES",
+    "stream": "XRANGE {} - +",
+}
+"""How a key of each type is read whole."""
+
+
 class Valkey:
     """One server on a port below the ephemeral range. `options` are words of its command line."""
 
@@ -65,7 +76,7 @@ class Valkey:
 
     def run(self, *words: str) -> Any:
         """One command on a connection of its own; the reply."""
-        reader = hiredis.Reader(encoding="utf-8")
+        reader = hiredis.Reader(encoding="utf-8", errors="replace")
         with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
             connection.sendall(hiredis.pack_command(words))
             while (reply := reader.gets()) is False:
@@ -76,6 +87,15 @@ class Valkey:
         if isinstance(reply, hiredis.ReplyError):
             raise reply
         return reply
+
+    def read_everything(self) -> str:
+        """Every key and what it holds, of whatever type, in one text."""
+        lines = []
+        for key in self.run("KEYS", "*"):
+            kind = self.run("TYPE", key)
+            if kind != "none":  # it has died meanwhile
+                lines.append(f"{key}: {self.run(*[word.format(key) for word in READING[kind].split()])}")
+        return "\n".join(lines)
 
     def kill(self) -> None:
         """kill -9; everything in it is gone."""

@@ -4,7 +4,6 @@ Every feature says in its `export` what it holds, each kind a list. Secrets are 
 than the person may see at this moment: rows are the person's own, and what names somebody or a chat that is hidden is null.
 """
 
-import asyncio
 import io
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,18 +16,13 @@ from dating.accounts.models import InboxEntry
 from dating.chat import archive as chat
 from dating.chat.models import Chat
 from dating.clock import DAY, rfc3339
-from dating.database import Database, Transaction
+from dating.database import Transaction
 from dating.profiles import service as profiles
 
 MEDIA_TYPE = "application/zip"
 HEADERS = {"content-disposition": 'attachment; filename="dating-export.zip"'}
 
 Kinds = dict[str, Sequence[msgspec.Struct]]
-
-
-async def write_archive(db: Database, user_id: int) -> bytes:
-    """The person's ZIP. Packed outside the loop and outside the database: an archive may be large."""
-    return await asyncio.to_thread(pack, await db.read(collect, user_id))
 
 
 async def collect(tx: Transaction, user_id: int) -> Kinds:
@@ -66,7 +60,7 @@ def may_see(event: Mapping[str, Any], visible: set[int | None], open_chats: set[
 
 
 def pack(kinds: Kinds) -> bytes:
-    """The archive: `kind.json` for each kind."""
+    """The archive: `kind.json` for each kind. It may be large, so this is for a thread of its own."""
     archive = io.BytesIO()
     with ZipFile(archive, "w", ZIP_DEFLATED) as files:
         for kind, records in kinds.items():

@@ -134,6 +134,14 @@ Archive = Annotated[
 ]
 
 
+class ExportState(msgspec.Struct, frozen=True):
+    """How my archive stands. Ready, it is fetched from `url`: once, with my access token, until `expires_at`."""
+
+    status: Annotated[Literal["preparing", "ready"], Meta(examples=["ready"])]
+    url: Annotated[str | None, Meta(examples=["/me/export/kX3vQ0mZ7sYw2nB5tR8uJ1aLcE4dF6gH9iKpNqVxTyU"])] = None
+    expires_at: Annotated[str | None, Meta(description="RFC 3339 in UTC", examples=["2026-11-21T09:00:00.000Z"])] = None
+
+
 class Status(msgspec.Struct, frozen=True):
     """It is done."""
 
@@ -286,3 +294,10 @@ class InboxEntry(msgspec.Struct, frozen=True):
     seq: int
     created_at: int
     event: dict[str, Any] | None
+
+
+class ExportRow(msgspec.Struct, frozen=True):
+    """An archive that is ready or will be; `dies_at` in microseconds."""
+
+    ready: bool
+    dies_at: int

@@ -3,7 +3,7 @@
 import msgspec
 
 from dating.accounts.models import Account, Device, InboxRow, OwnAccount, OwnSession, Purpose, RefreshRow, SealedRow, SessionRow
-from dating.database import Transaction
+from dating.database import SWEPT, Transaction
 
 INSERT_USER = """
 INSERT INTO users (username, username_key, email, email_key, password, role, created_at)
@@ -82,7 +82,9 @@ DELETE FROM sessions WHERE user_id = :user_id AND id NOT IN
 RETURNING id
 """
 END_OTHERS = "DELETE FROM sessions WHERE user_id = :user_id AND id <> :spare"
-END_EXPIRED = "DELETE FROM sessions WHERE expires_at <= :now"
+END_EXPIRED = (
+    "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at <= :now ORDER BY expires_at LIMIT :most)"
+)
 
 PUT_CODE = """
 INSERT INTO codes (subject, purpose, code, tries, expires_at) VALUES (:subject, :purpose, :code, 0, :expires_at)
@@ -95,7 +97,10 @@ RETURNING code
 """
 DROP_CODE = "DELETE FROM codes WHERE subject = :subject AND purpose = :purpose"
 DROP_CODES = "DELETE FROM codes WHERE subject = :subject"
-DROP_EXPIRED_CODES = "DELETE FROM codes WHERE expires_at <= :now"
+DROP_EXPIRED_CODES = """
+DELETE FROM codes
+WHERE (subject, purpose) IN (SELECT subject, purpose FROM codes WHERE expires_at <= :now ORDER BY expires_at LIMIT :most)
+"""
 
 EXPORT_ACCOUNT = "SELECT id, username, email, email_verified_at, role, created_at FROM users WHERE id = :user_id"
 EXPORT_SESSIONS = "SELECT id, name, created_at, used_at, expires_at FROM sessions WHERE user_id = :user_id ORDER BY id"
@@ -258,9 +263,9 @@ async def end_others(tx: Transaction, user_id: int, spare: int) -> None:
     await tx.run(END_OTHERS, user_id=user_id, spare=spare)
 
 
-async def end_expired(tx: Transaction) -> None:
-    """Drop sessions that nobody has used for their whole life."""
-    await tx.run(END_EXPIRED, now=tx.now)
+async def end_expired(tx: Transaction) -> int:
+    """Drop the oldest sessions that nobody has used for their whole life; how many."""
+    return await tx.run(END_EXPIRED, now=tx.now, most=SWEPT)
 
 
 async def put_code(tx: Transaction, subject: str, purpose: Purpose, code: str, expires_at: int) -> None:
@@ -283,9 +288,9 @@ async def drop_codes(tx: Transaction, subject: str) -> None:
     await tx.run(DROP_CODES, subject=subject)
 
 
-async def drop_expired_codes(tx: Transaction) -> None:
-    """Drop codes whose time is over."""
-    await tx.run(DROP_EXPIRED_CODES, now=tx.now)
+async def drop_expired_codes(tx: Transaction) -> int:
+    """Drop the oldest codes whose time is over; how many."""
+    return await tx.run(DROP_EXPIRED_CODES, now=tx.now, most=SWEPT)
 
 
 async def own_account(tx: Transaction, user_id: int) -> list[OwnAccount]:

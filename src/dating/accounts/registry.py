@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import msgspec
 
 from dating import idempotency
-from dating.accounts import queries
+from dating.accounts import export_queries, queries
 from dating.calls import service as calls
 from dating.chat import archive as chat
 from dating.database import Transaction
@@ -39,6 +39,7 @@ ERASERS: tuple[Eraser, ...] = (
     inbox.erase,
     redis_tickets.erase,
     idempotency.erase,
+    export_queries.erase,
 )
 """Who forgets a person, in this order: matches end before their chats go, chats before the people in them."""
 
@@ -50,6 +51,7 @@ PERSONAL = {
     "sessions": "ended, with every socket",
     "codes": "those of the person's address",
     "answers": "by idempotency",
+    "exports": "the person's archive",
     "inbox": "the person's own; in those of others the person's words become empty and the numbers stay",
     "inbox_heads": "by the inbox",
     "tickets": "by redis_tickets",

@@ -4,20 +4,22 @@ Operations whose body holds a password do not look at an Idempotency-Key: keepin
 and a fast hash of a password must not exist anywhere.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 from litestar import Response, delete, get, post
 from litestar.di import NamedDependency, Provide
-from litestar.params import FromPath, JSONBody
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromPath, JSONBody, PathParameter
 from litestar.types import Scope
 
-from dating.accounts import export, service, sessions
+from dating.accounts import export, exports, service, sessions
 from dating.accounts.mail import Postbox
 from dating.accounts.models import (
     AddressOnly,
     Archive,
     Deleted,
     Done,
+    ExportState,
     Farewell,
     Login,
     Logout,
@@ -49,6 +51,7 @@ def provide_agent(scope: Scope) -> str:
 
 
 NAMED = {"anyOf": [{"required": [name], "properties": {name: {"type": "string"}}} for name in ("username", "email")]}
+PREPARING = {202: ResponseSpec(ExportState, description="It is being made: ask again in some seconds.")}
 THIS_SESSION = Logout()
 AGENT: dict[str, Any] = {"agent": Provide(provide_agent, sync_to_thread=False)}
 
@@ -269,19 +272,38 @@ async def delete_me(
 
 @get(
     "/me/export",
+    summary="Ask for everything the server holds on me",
+    description="The archive is made in the background; the event `export` says when it is there. Ask again (or at once, after "
+    "202) for its link: each answer has a new one, and those before it lead nowhere any more. One archive at a time; one that "
+    "nobody fetches is gone after a day.",
+    response_description="The archive is ready.",
+    responses=PREPARING,
+    tags=["Accounts"],
+)
+async def ask_for_export(
+    me: NamedDependency[Identity], db: NamedDependency[Database], throttle: NamedDependency[Throttle]
+) -> Response[ExportState]:
+    """Have my archive made, or get its link."""
+    state = await exports.ask(db, throttle, me.user_id)
+    return Response(state, status_code=202 if state.url is None else 200)
+
+
+@get(
+    "/me/export/{token:str}",
     media_type=export.MEDIA_TYPE,
-    summary="Everything the server holds on me",
+    summary="Fetch my archive, once",
     description="A ZIP with a JSON file for each kind of thing, each a list: account, profile, sessions, my swipes, matches, "
     "chats, messages, read marks, my blocks, inbox, Idempotency-Keys. Times are RFC 3339, UTC. Secrets (password, tokens, codes) "
-    "are not in it. Of others it holds what I may see at this moment, as the lists of matches and chats do: what is about "
-    "somebody whom I cannot see stands there as null.",
+    "are not in it. Of others it holds what I might see when it was made, as the lists of matches and chats do: what is about "
+    "somebody whom I could not see stands there as null. The server keeps no copy.",
     response_description="The archive.",
     tags=["Accounts"],
-    opt={"limit": "export"},
 )
-async def export_me(me: NamedDependency[Identity], db: NamedDependency[Database]) -> Response[Archive]:
+async def fetch_export(
+    token: Annotated[str, PathParameter(max_length=100)], me: NamedDependency[Identity], db: NamedDependency[Database]
+) -> Response[Archive]:
     """Give me everything that is mine."""
-    return Response(await export.write_archive(db, me.user_id), media_type=export.MEDIA_TYPE, headers=export.HEADERS)
+    return Response(await exports.fetch(db, me.user_id, token), media_type=export.MEDIA_TYPE, headers=export.HEADERS)
 
 
 handlers = [
@@ -297,5 +319,6 @@ handlers = [
     forgot_password,
     reset_password,
     delete_me,
-    export_me,
+    ask_for_export,
+    fetch_export,
 ]

@@ -226,10 +226,9 @@ async def living(tx: Transaction, session_ids: list[int]) -> set[int]:
     return set(await queries.list_living(tx, session_ids))
 
 
-async def sweep(tx: Transaction) -> None:
-    """Drop sessions and codes whose time is over."""
-    await queries.end_expired(tx)
-    await queries.drop_expired_codes(tx)
+async def sweep(tx: Transaction) -> int:
+    """Drop sessions and codes whose time is over, so many of each that there may be more; how many of either at most."""
+    return max(await queries.end_expired(tx), await queries.drop_expired_codes(tx))
 
 
 # --- codes ------------------------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 import json
 
 from dating.chat.models import Face, InviteRow, Reachable
-from dating.database import Transaction
+from dating.database import SWEPT, Transaction
 
 # --- members ----------------------------------------------------------------------------------------------------------------
 
@@ -140,7 +140,10 @@ WHERE hash = :hash AND expires_at > :now AND (max_uses IS NULL OR uses < max_use
 IS_MEMBER = "SELECT 1 FROM members WHERE chat_id = :chat_id AND user_id = :me AND left_at IS NULL"
 WAS_REMOVED = "SELECT 1 FROM members WHERE chat_id = :chat_id AND user_id = :me AND removed"
 REVOKE = "DELETE FROM invites WHERE id = :invite_id AND chat_id = :chat_id"
-SWEEP = "DELETE FROM invites WHERE expires_at <= :now OR uses >= max_uses"
+SWEEP = """
+DELETE FROM invites
+WHERE id IN (SELECT id FROM invites WHERE expires_at <= :now OR uses >= max_uses ORDER BY id LIMIT :most)
+"""
 
 
 async def invite(tx: Transaction, me: int, chat_id: int, token_hash: str, max_uses: int | None, expires_at: int) -> int:
@@ -187,6 +190,6 @@ async def revoke(tx: Transaction, chat_id: int, invite_id: int) -> bool:
     return await tx.run(REVOKE, chat_id=chat_id, invite_id=invite_id) == 1
 
 
-async def sweep(tx: Transaction) -> None:
-    """Drop the links that lead nowhere any more."""
-    await tx.run(SWEEP, now=tx.now)
+async def sweep(tx: Transaction) -> int:
+    """Drop the first links that lead nowhere any more; how many."""
+    return await tx.run(SWEEP, now=tx.now, most=SWEPT)

@@ -74,6 +74,6 @@ async def join(tx: Transaction, me: int, token: str) -> Opened:
     return Opened(chat_id, created=True)
 
 
-async def sweep(tx: Transaction) -> None:
-    """Drop the links that lead nowhere any more."""
-    await queries.sweep(tx)
+async def sweep(tx: Transaction) -> int:
+    """Drop the first links that lead nowhere any more; how many."""
+    return await queries.sweep(tx)

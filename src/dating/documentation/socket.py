@@ -28,6 +28,7 @@ DURABLE = (
     events.Unmatch,
     events.Call,
     events.Statement,
+    events.Exported,
     events.Hidden,
 )
 """What goes through the inbox and therefore carries `seq`."""
@@ -50,6 +51,7 @@ EXAMPLES: list[Event | Frame] = [
     events.Unmatch(42, 7),
     events.Call(9, 42, 5, "ended", "audio", "declined"),
     events.Statement(3, "warn"),
+    events.Exported("2026-11-21T09:00:00.000Z"),
     events.Hidden(),
     events.Typing(42, 5),
     events.Presence(5, False, "2026-11-20T09:00:00.000Z"),

@@ -200,6 +200,12 @@ class Statement(Event, frozen=True, tag="statement"):
     action: str
 
 
+class Exported(Event, frozen=True, tag="export"):
+    """The archive of my data is ready until `expires_at`: GET /me/export has its link."""
+
+    expires_at: str
+
+
 class Hidden(Event, frozen=True, tag="hidden"):
     """An event about somebody who has been hidden from me by a block since: only its number is left."""
 

@@ -6,7 +6,7 @@ A token says where it is kept, so that one look is enough and no race between th
 import msgspec
 
 from dating.clock import SECOND
-from dating.database import Database, Transaction
+from dating.database import SWEPT, Database, Transaction
 from dating.realtime import inbox
 from dating.redis.store import RedisAway, RedisStore
 from dating.settings import Settings
@@ -16,7 +16,7 @@ KEPT = "db."  # how tokens in the database begin; the others have no dot
 
 KEEP = "INSERT INTO tickets (hash, user_id, identity, dies_at) VALUES (:hash, :user_id, :identity, :dies_at)"
 TAKE = "DELETE FROM tickets WHERE hash = :hash RETURNING identity, dies_at"
-FORGET = "DELETE FROM tickets WHERE dies_at <= :now"
+FORGET = "DELETE FROM tickets WHERE hash IN (SELECT hash FROM tickets WHERE dies_at <= :now ORDER BY dies_at LIMIT :most)"
 ERASE = "DELETE FROM tickets WHERE user_id = :user_id"
 
 
@@ -81,9 +81,9 @@ async def take(tx: Transaction, token: str) -> Identity | None:
     return msgspec.json.decode(kept.identity, type=Identity)
 
 
-async def forget(tx: Transaction) -> None:
-    """Drop the tokens that nobody used in time."""
-    await tx.run(FORGET, now=tx.now)
+async def forget(tx: Transaction) -> int:
+    """Drop the oldest tokens that nobody used in time; how many."""
+    return await tx.run(FORGET, now=tx.now, most=SWEPT)
 
 
 async def erase(tx: Transaction, user_id: int) -> None:

@@ -1,6 +1,6 @@
 """The SQL of reports, statements of reasons and the moderators' log."""
 
-from dating.database import Transaction
+from dating.database import SWEPT, Transaction
 from dating.safety.report_models import (
     Action,
     AuditRow,
@@ -240,7 +240,7 @@ async def read_log(tx: Transaction, limit: int, offset: int, before_id: int) -> 
 
 ERASE_REPORTS = "DELETE FROM reports WHERE reporter_id = :user_id OR accused_id = :user_id"
 ERASE_STATEMENTS = "DELETE FROM statements WHERE user_id = :user_id"
-FORGET = "DELETE FROM reports WHERE closed_at < :before"
+FORGET = "DELETE FROM reports WHERE id IN (SELECT id FROM reports WHERE closed_at < :before ORDER BY closed_at LIMIT :most)"
 EXPORT_REPORTS = "SELECT id, target_kind, reason, comment, created_at FROM reports WHERE reporter_id = :user_id ORDER BY id"
 
 
@@ -251,9 +251,9 @@ async def erase(tx: Transaction, user_id: int) -> None:
     await tx.run(RELEASE, user_id=user_id)
 
 
-async def forget(tx: Transaction, before: int) -> None:
-    """Drop reports that were closed before a moment, with their evidence."""
-    await tx.run(FORGET, before=before)
+async def forget(tx: Transaction, before: int) -> int:
+    """Drop the first reports that were closed before a moment, with their evidence; how many."""
+    return await tx.run(FORGET, before=before, most=SWEPT)
 
 
 async def own_reports(tx: Transaction, user_id: int) -> list[OwnReport]:

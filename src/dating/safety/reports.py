@@ -131,6 +131,6 @@ async def erase(tx: Transaction, user_id: int) -> None:
     await queries.erase(tx, user_id)
 
 
-async def forget(tx: Transaction, before: int) -> None:
-    """Drop closed reports and their evidence, closed before a moment in microseconds."""
-    await queries.forget(tx, before)
+async def forget(tx: Transaction, before: int) -> int:
+    """Drop closed reports and their evidence, closed before a moment in microseconds; how many."""
+    return await queries.forget(tx, before)

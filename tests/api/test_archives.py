@@ -1,0 +1,106 @@
+"""The way of an archive: asked for, made by any process, told to its owner alone, fetched once, gone whatever happens."""
+
+import asyncio
+from typing import Any
+
+from dating.accounts import export, export_queries, exports
+from dating.clock import DAY
+from dating.jobs import Jobs
+from tests.api.messenger import listen
+from tests.api.test_export import order
+from tests.kit import PASSWORD, Api
+
+
+async def count(api: Api) -> int:
+    """How many archives the database holds, ready or not."""
+
+    async def look(tx: Any) -> int:
+        return int(await tx.one(int, "SELECT COUNT(*) FROM exports"))
+
+    return int(await api.app.state.db.read(look))
+
+
+def shift(api: Api, microseconds: int) -> None:
+    """Move the clock."""
+    real = api.app.state.db.clock
+    api.app.state.db.clock = lambda: real() + microseconds
+
+
+async def refuse(status: int, code: str, *asked: Any) -> None:
+    """All of these are answered like that."""
+    for answer in await asyncio.gather(*asked):
+        assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+async def test_a_link_is_good_once_for_its_owner_alone(api: Api) -> None:
+    """A stranger, a made-up link and one that a newer has replaced: 404. After the one download nothing is left."""
+    anna, clara = await api.people(2)
+    old = await order(anna)
+    url = await order(anna)
+    assert url != old
+    await refuse(404, "export_not_found", clara.get(url), anna.get(old), anna.get(f"{url[:-1]}~"), anna.get("/me/export/0"))
+    answers = await asyncio.gather(*[anna.get(url) for _ in range(4)])
+    assert sorted(answer.status_code for answer in answers) == [200, 404, 404, 404]
+    assert await count(api) == 0
+
+
+async def test_its_owner_is_told_and_nobody_else(api: Api) -> None:
+    """One event, without the link, however often one asks meanwhile; and one archive."""
+    anna, clara = await api.people(2)
+    await anna.match(clara)
+    listening = await listen(anna, clara)
+    asked = await asyncio.gather(*[anna.get("/me/export") for _ in range(4)])
+    assert {answer.status_code for answer in asked} <= {200, 202}
+    assert await count(api) == 1
+    url = await order(anna)
+    mine, hers = await listening.heard()
+    assert ([event["type"] for event in mine], hers) == (["export"], [])
+    assert set(mine[0]) == {"type", "expires_at"}
+    assert (await anna.get(url)).status_code == 200
+
+
+async def test_a_day_later_it_is_gone(api: Api) -> None:
+    """Nobody has fetched it: the link leads nowhere and the sweep removes it. One who asks again gets another."""
+    anna, berta = await api.people(2)
+    url = await order(anna)
+    shift(api, DAY // 2)
+    hers = await order(berta)
+    shift(api, DAY // 2)
+    await refuse(404, "export_not_found", anna.get(url))
+    jobs: Jobs = api.app.state.jobs
+    await jobs.sweep()
+    assert await count(api) == 1
+    assert (await berta.get(hers)).status_code == 200
+    assert (await anna.get(await order(anna))).status_code == 200
+
+
+async def test_whoever_made_it_may_die(api: Api) -> None:
+    """What was claimed is left alone until the claim lapses; then another makes it, and the first one's comes to nothing."""
+    anna = await api.person()
+    db = api.app.state.db
+    await db.write(exports.enqueue, anna.id)
+    claimed_at = await db.write(export_queries.claim, anna.id, db.clock() - exports.CLAIMED)
+    if claimed_at is None:  # another process was quicker
+        await order(anna)
+        return
+    assert not await exports.make_next(db)
+    assert (await anna.get("/me/export")).status_code == 202
+    shift(api, exports.CLAIMED)
+    url = await order(anna)
+    await db.write(exports.keep, anna.id, claimed_at, "AAAA")
+    answer = await anna.get(url)
+    assert answer.content.startswith(b"PK")
+
+
+async def test_deleting_the_account_deletes_it(api: Api) -> None:
+    """One that is ready goes; one that is being made is not kept."""
+    anna, berta = await api.people(2)
+    db = api.app.state.db
+    await order(anna)
+    await db.write(exports.enqueue, berta.id)
+    claimed_at = await db.write(export_queries.claim, berta.id, db.clock() - exports.CLAIMED)
+    archive = exports.encode(await db.read(export.collect, berta.id))
+    for person in (anna, berta):
+        assert (await person.request("DELETE", "/me", json={"password": PASSWORD})).status_code == 200
+    await db.write(exports.keep, berta.id, claimed_at or db.clock(), archive)
+    assert await count(api) == 0
