@@ -18,6 +18,7 @@ from tests.kit import CHEAP, Postgres, Process, names, serving
 from tests.unit.test_command_line import dating
 
 SECRET = "canary"  # what no sentence may say
+WITHIN = 10  # seconds until a start that must fail has failed
 
 
 async def try_both(settings: Settings) -> None:
@@ -27,9 +28,10 @@ async def try_both(settings: Settings) -> None:
 
 
 async def start(settings: Settings) -> str:
-    """What it says when it cannot serve; `tests/unit` has the exit codes."""
+    """What it says when it cannot serve, within the 10 s that are promised; `tests/unit` has the exit codes."""
     with pytest.raises(Unavailable) as refusal:
-        await try_both(settings)
+        async with asyncio.timeout(WITHIN):
+            await try_both(settings)
     assert SECRET not in refusal.value.detail
     return refusal.value.detail
 
@@ -62,14 +64,22 @@ async def test_a_database_that_will_not_do(postgres: Postgres, guest: str, silen
     """Nobody there, nobody who speaks, no such host, no such database, a wrong password, an address that is none."""
     places = {
         f"postgresql://u:{SECRET}@127.0.0.1:1/dating": "does not answer at DATABASE_URL (127.0.0.1:1/dating): ",
-        f"postgresql://u:{SECRET}@{silent}/dating": f"does not answer at DATABASE_URL ({silent}/dating): no answer within 1 s",
+        f"postgresql://u:{SECRET}@{silent}/dating": f"does not answer at DATABASE_URL ({silent}/dating): no answer within 5 s",
         f"postgresql://u:{SECRET}@nowhere.invalid/dating": "does not answer at DATABASE_URL (nowhere.invalid/dating): ",
         postgres.url("nothing"): '/nothing) refuses us: database "nothing" does not exist.',
         guest.replace(SECRET, "wrong"): "refuses us: password authentication failed for user",
         f"postgresql://u:{SECRET}/x@127.0.0.1/dating": "DATABASE_URL cannot be read",
     }
-    said = await asyncio.gather(*[start(Settings(database_url=url, postgres_connect_seconds=1)) for url in places])
+    said = await asyncio.gather(*[start(Settings(database_url=url)) for url in places])
     assert [sentence for sentence, line in zip(places.values(), said, strict=True) if sentence not in line] == [], said
+
+
+async def test_a_database_that_takes_no_writes(postgres: Postgres, guest: str) -> None:
+    """A standby cannot be migrated: a server does not start on it, and says what to name instead; on the primary it does."""
+    postgres.execute(f"ALTER ROLE {urlsplit(guest).username} SET default_transaction_read_only = on")
+    assert "takes no writes: DATABASE_URL must name the primary" in await start(Settings(database_url=guest))
+    postgres.execute(f"ALTER ROLE {urlsplit(guest).username} RESET default_transaction_read_only")
+    await prepare(Settings(database_url=guest))
 
 
 async def test_a_redis_that_will_not_do(tmp_path: Path, valkey: Valkey, silent: str) -> None:

@@ -40,6 +40,12 @@ class Two(NamedTuple):
         entries = await self.db.read(inbox.since, person.id, 0, 1000)
         return [msgspec.json.decode(entry.event)["type"] for entry in entries]
 
+    async def heard(self, person: Person, chat_id: int) -> list[int | str]:
+        """What a person was told about a chat, in its order: ids of messages, and types of other events."""
+        entries = await self.db.read(inbox.since, person.id, 0, 1000)
+        events = [event for entry in entries if (event := msgspec.json.decode(entry.event)).get("chat_id") == chat_id]
+        return [event["id"] if event["type"] == "message" else event["type"] for event in events]
+
     async def mailed(self, address: str) -> str:
         """The code in the latest letter to an address."""
         async with asyncio.timeout(10):
@@ -238,4 +244,30 @@ async def test_an_end_and_sends(two: Two, farewell: str) -> None:
         assert set(count(answers)) <= {201, 404}
         assert await two.told(anna) == ["match", *["message"] * count(answers)[201], "unmatch"]
         late = await two.there.take(anna).post("/messages/send", json={"chat_id": chat_id, "content": "Алло?"})
+        assert late.status_code == 404
+
+
+@pytest.mark.parametrize("owner_leaves", [True, False])
+async def test_a_leaving_and_sends(two: Two, owner_leaves: bool) -> None:
+    """Sends into a group race `DELETE /api/chats/{id}`: who leaves was told all that came before it, and nothing after it."""
+    for number in range(ROUNDS // 2):
+        anna, boris, vera = await two.here.people(3)
+        await anna.match(boris)
+        await anna.match(vera)
+        group = {"kind": "group", "name": "Поход 🏔", "member_ids": [boris.id, vera.id]}
+        chat_id = (await anna.post("/api/chats", json=group)).json()["id"]
+        leaver = anna if owner_leaves else boris
+        racers = [*two.spread(leaver, 3), *two.spread(vera, RACERS - 4)]
+        bodies = [{"chat_id": chat_id, "content": "Ещё 💬", "client_id": f"{number}-{n}"} for n in range(len(racers))]
+        sends = [racer.post("/messages/send", json=body) for racer, body in zip(racers, bodies, strict=True)]
+        *answers, left = await race(*sends, two.there.take(leaver).delete(f"/api/chats/{chat_id}"))
+        assert left.status_code == 200, left.text
+        assert set(count(answers[:3])) <= {201, 404}
+        assert set(count(answers[3:])) == {201}
+        heard = await two.heard(vera, chat_id)
+        before = heard.index("member_left")
+        assert await two.heard(leaver, chat_id) == heard[: before + 1]
+        said = [event for event in heard if isinstance(event, int)]
+        assert sorted(said) == sorted(answer.json()["id"] for answer in answers if answer.status_code == 201)
+        late = await two.there.take(leaver).post("/messages/send", json={"chat_id": chat_id, "content": "Алло?"})
         assert late.status_code == 404

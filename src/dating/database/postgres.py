@@ -188,13 +188,14 @@ class PostgresDatabase(Database):
 
     async def open(self) -> None:
         try:
-            self._writes = await self._pool({})
-            self._reads = await self._pool({"default_transaction_read_only": "on"})
+            self._writes = await self._pool({}, "read-write")
+            self._reads = await self._pool({"default_transaction_read_only": "on"}, "primary")
         except connection_errors() as error:
             await self.close()
             raise DatabaseAway(describe_failure(self.settings, error)) from error
 
-    async def _pool(self, options: dict[str, str]) -> "asyncpg.Pool[asyncpg.Record]":
+    async def _pool(self, options: dict[str, str], server: str) -> "asyncpg.Pool[asyncpg.Record]":
+        """Connections to the one of the URL's hosts that takes writes: a standby would not have yet what was just answered."""
         import asyncpg
 
         limits = {
@@ -211,6 +212,7 @@ class PostgresDatabase(Database):
             timeout=self.settings.postgres_connect_seconds,
             command_timeout=1.5 * self.settings.postgres_statement_seconds,  # for a server that cannot even say that it is late
             server_settings=limits | options,
+            target_session_attrs=server,
         )
 
     async def close(self) -> None:
@@ -245,6 +247,8 @@ def describe_failure(settings: Settings, error: BaseException) -> str:
 
     if isinstance(error, ValueError):  # its text may quote any part of the URL
         return "DATABASE_URL cannot be read: it is postgresql://user:password@host:port/name, odd characters as %XX."
+    if isinstance(error, asyncpg.TargetServerAttributeNotMatched):
+        return f"PostgreSQL at DATABASE_URL ({name_place(settings)}) takes no writes: DATABASE_URL must name the primary."
     if isinstance(error, asyncpg.PostgresError):
         return f"PostgreSQL at DATABASE_URL ({name_place(settings)}) refuses us: {error}."
     reason = str(error) or f"no answer within {settings.postgres_connect_seconds:g} s"
@@ -262,4 +266,4 @@ def connection_errors() -> tuple[type[BaseException], ...]:
     """What opening a pool may raise, a wrong address included."""
     import asyncpg
 
-    return (OSError, TimeoutError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError)
+    return (OSError, TimeoutError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
