@@ -7,16 +7,18 @@ import asyncio
 import hashlib
 import logging
 import time
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 from dating.errors import Unavailable
-from dating.redis.nodes import Nodes
+from dating.redis.nodes import Nodes, find_slot
 from dating.redis.wire import Address, RedisRefused, Wire, Word, dial, read_address
 
 logger = logging.getLogger(__name__)
 
 DEADLINE = 1.0
 REST = 1.0
+Item = TypeVar("Item")
 FAILURES = (RedisRefused, OSError, TimeoutError)
 
 
@@ -64,10 +66,19 @@ class RedisStore:
         return answer
 
     async def run(self, script: Script, keys: list[str], *words: Word) -> Any:
-        """What the script answers; its keys have one hash tag. Raises RedisAway."""
+        """What the script answers; its keys are of one lot. Raises RedisAway."""
         arguments = (len(keys), *keys, *words)
         answer = await self.ask(keys[0], "EVALSHA", script.sha, *arguments)
         return answer if answer is not UNKNOWN else await self.ask(keys[0], "EVAL", script.text, *arguments)
+
+    def part(self, items: Iterable[Item], key: Callable[[Item], str]) -> list[list[Item]]:
+        """The items in lots whose keys one script may use: those of one slot, or all of them where there is no cluster."""
+        if self._nodes.known and not self._nodes.clustered:
+            return [list(items)]
+        lots: dict[int, list[Item]] = {}
+        for item in items:
+            lots.setdefault(find_slot(key(item).encode()), []).append(item)
+        return list(lots.values())
 
     async def _ask(self, name: bytes, words: tuple[Word, ...]) -> Any:
         if not self._nodes.known:
