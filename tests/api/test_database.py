@@ -215,7 +215,8 @@ async def test_items_are_written_together(db: Database) -> None:
     db.committed = heard.extend
     names = [f"n{i}" for i in range(300)]
     assert await asyncio.gather(*[db.write_together(put_all, name) for name in names]) == names
-    assert heard == names
+    # On PostgreSQL two batches are on their way at once, and whichever is first is told first.
+    assert heard == names or (db.dialect == "postgres" and sorted(map(str, heard)) == sorted(names))
     sizes = [await db.read(find, name) for name in names]
     assert len(set(sizes)) < len(names) / 10
 

@@ -157,7 +157,8 @@ class Database(ABC):
         if group is None:
             from dating.database.together import Together
 
-            group = self._groups[fn] = Together(lambda items: self.write(fn, items), self.settings.write_queue)
+            pairwise = self.dialect == "postgres"  # SQLite writes one transaction at a time anyway
+            group = self._groups[fn] = Together(lambda items: self.write(fn, items), self.settings.write_queue, pairwise=pairwise)
         outcome: Outcome = await group.add(item)
         return outcome
 

@@ -197,6 +197,7 @@ class PostgresDatabase(Database):
     async def _pool(self, options: dict[str, str], server: str) -> "asyncpg.Pool[asyncpg.Record]":
         """Connections to the one of the URL's hosts that takes writes: a standby would not have yet what was just answered."""
         import asyncpg
+        from asyncpg.connect_utils import SessionAttribute
 
         limits = {
             "statement_timeout": milliseconds(self.settings.postgres_statement_seconds),
@@ -212,7 +213,8 @@ class PostgresDatabase(Database):
             timeout=self.settings.postgres_connect_seconds,
             command_timeout=1.5 * self.settings.postgres_statement_seconds,  # for a server that cannot even say that it is late
             server_settings=limits | options,
-            target_session_attrs=server,
+            target_session_attrs=SessionAttribute(server),
+            reset=tidy,
         )
 
     async def close(self) -> None:
@@ -227,6 +229,12 @@ class PostgresDatabase(Database):
 
     def waiting(self) -> int:
         return max(0, len(self._running) - self.settings.postgres_pool)
+
+
+async def tidy(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """What the pool does when a connection comes back. Nothing here changes a session, so there is nothing to be asked for."""
+    if connection.is_in_transaction():
+        await connection.reset()
 
 
 def is_lost(connection: "Connection", error: Exception) -> bool:

@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
@@ -27,15 +28,30 @@ class Waiting(msgspec.Struct, Generic[Item, Outcome], eq=False):
     future: asyncio.Future[Outcome]
 
 
-class Together(Generic[Item, Outcome]):
-    """The items of one function. `write` takes a list of them and gives an outcome, or a refusal, for each."""
+class Running(NamedTuple):
+    """A batch on its way: how many items it has, and when the next one no longer waits for it."""
 
-    def __init__(self, write: Callable[[list[Item]], Awaitable[Sequence[Outcome | Refusal]]], limit: int) -> None:
+    size: int
+    patience_ends: float
+
+
+class Together(Generic[Item, Outcome]):
+    """The items of one function. `write` takes a list of them and gives an outcome, or a refusal, for each.
+
+    One batch is written at a time; or, where the database works beside us (`pairwise`), two: while it writes the one, we answer
+    the other. The second begins when at least half as many wait as the first one has, so that neither becomes tiny.
+    """
+
+    def __init__(
+        self, write: Callable[[list[Item]], Awaitable[Sequence[Outcome | Refusal]]], limit: int, *, pairwise: bool = False
+    ) -> None:
         self._write = write
         self._limit = limit
+        self._pairwise = pairwise
         self._waiting: list[Waiting[Item, Outcome]] = []
         self._pump: asyncio.Task[None] | None = None
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[asyncio.Task[None], Running] = {}
+        self._turn: asyncio.Future[None] | None = None
 
     def waiting(self) -> int:
         """How many items wait for a batch."""
@@ -52,6 +68,8 @@ class Together(Generic[Item, Outcome]):
         self._waiting.append(Waiting(item, future))
         if self._pump is None:
             self._pump = asyncio.create_task(self._work())
+        elif self._turn is not None and not self._turn.done() and self._may_begin():
+            self._turn.set_result(None)
         return await future
 
     async def _work(self) -> None:
@@ -59,17 +77,30 @@ class Together(Generic[Item, Outcome]):
             batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
             staying = [one for one in batch if not one.future.done()]
             if staying:
-                await self._begin(staying)
+                self._begin(staying)
+                await self._wait_turn()
         self._pump = None
 
-    async def _begin(self, batch: list[Waiting[Item, Outcome]]) -> None:
-        """Write a batch; go on without it when it takes long, unless too many do."""
+    def _begin(self, batch: list[Waiting[Item, Outcome]]) -> None:
         task = asyncio.create_task(self._carry(batch))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-        await asyncio.wait([task], timeout=PATIENCE)
-        if len(self._running) >= ABREAST:
-            await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+        self._running[task] = Running(len(batch), time.monotonic() + PATIENCE)
+        task.add_done_callback(self._running.pop)
+
+    async def _wait_turn(self) -> None:
+        """Until the next batch may begin, if only because those before it take long."""
+        while not self._may_begin():
+            self._turn = asyncio.get_running_loop().create_future()
+            now = time.monotonic()
+            ends = [one.patience_ends - now for one in self._running.values() if one.patience_ends > now]
+            await asyncio.wait([*self._running, self._turn], timeout=min(ends, default=None), return_when=asyncio.FIRST_COMPLETED)
+            self._turn = None
+
+    def _may_begin(self) -> bool:
+        now = time.monotonic()
+        sizes = [one.size for one in self._running.values() if one.patience_ends > now]
+        if not sizes or len(self._running) >= ABREAST:
+            return len(self._running) < ABREAST
+        return self._pairwise and len(sizes) == 1 and 2 * len(self._waiting) >= sizes[0]
 
     async def _carry(self, batch: list[Waiting[Item, Outcome]]) -> None:
         try:
