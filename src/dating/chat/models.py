@@ -426,7 +426,17 @@ class Post(msgspec.Struct):
         return (chat_id, reply_to_id) == (self.chat_id, self.reply_to_id) and content in (None, self.content)
 
 
-class Addition(msgspec.Struct):
+class Asked(msgspec.Struct, array_like=True):
+    """What of a post the database is asked about."""
+
+    n: int
+    chat_id: int
+    me: int
+    reply_to_id: int | None
+    client_id: str | None
+
+
+class Addition(msgspec.Struct, array_like=True):
     """A message about to be written; `expires_at` in microseconds, `forwarded` is 0 or 1."""
 
     n: int
@@ -449,7 +459,7 @@ class Unseen(msgspec.Struct, frozen=True):
     message_id: int
 
 
-class Place(msgspec.Struct):
+class Place(msgspec.Struct, array_like=True):
     """How many messages somebody sends into a chat."""
 
     chat_id: int

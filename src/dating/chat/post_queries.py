@@ -5,24 +5,23 @@ from collections.abc import Sequence
 import msgspec
 
 from dating.chat.conditions import OPEN, SEEN
-from dating.chat.models import Addition, NewPoll, Place, Post, Source, Unseen, Verdict
+from dating.chat.models import Addition, Asked, NewPoll, Place, Post, Source, Unseen, Verdict
 from dating.clock import SECOND
 from dating.database import Transaction
 
-# Posts `d`, each by its place in the batch.
+# Posts `d`, each by its place in the batch. Rows come as arrays, which PostgreSQL reads twice as fast as objects.
 POSTS = """
 given AS MATERIALIZED (SELECT CAST(value AS json_text) AS v FROM json_each(CAST(:posts AS TEXT))),
 d AS MATERIALIZED (
-    SELECT CAST(v ->> 'n' AS BIGINT) AS n, CAST(v ->> 'chat_id' AS BIGINT) AS chat_id, CAST(v ->> 'me' AS BIGINT) AS me,
-           v ->> 'content' AS content, CAST(v ->> 'reply_to_id' AS BIGINT) AS reply_to_id, v ->> 'client_id' AS client_id
+    SELECT CAST(v ->> 0 AS BIGINT) AS n, CAST(v ->> 1 AS BIGINT) AS chat_id, CAST(v ->> 2 AS BIGINT) AS me,
+           CAST(v ->> 3 AS BIGINT) AS reply_to_id, v ->> 4 AS client_id
     FROM given)
 """
 # How many posts go into which chat, and by whom.
 PLACES = """
 given AS MATERIALIZED (SELECT CAST(value AS json_text) AS v FROM json_each(CAST(:places AS TEXT))),
 d AS MATERIALIZED (
-    SELECT CAST(v ->> 'chat_id' AS BIGINT) AS chat_id, CAST(v ->> 'me' AS BIGINT) AS me, CAST(v ->> 'count' AS BIGINT) AS posts
-    FROM given)
+    SELECT CAST(v ->> 0 AS BIGINT) AS chat_id, CAST(v ->> 1 AS BIGINT) AS me, CAST(v ->> 2 AS BIGINT) AS posts FROM given)
 """
 # The chat `c` is open to the sender: everybody may write into a group of theirs, a pair needs both to be there and unhidden.
 OPEN_TO_SENDER = """c.closed_at IS NULL AND s.left_at IS NULL AND (c.kind = 'group' OR (
@@ -59,10 +58,9 @@ ADD_MESSAGES = """
 INSERT INTO messages
     (chat_id, sender_id, kind, form, content, reply_to_id, client_id, forwarded, links, expires_at, created_at)
 WITH given AS MATERIALIZED (SELECT CAST(value AS json_text) AS v FROM json_each(CAST(:posts AS TEXT)))
-SELECT CAST(v ->> 'chat_id' AS BIGINT), CAST(v ->> 'me' AS BIGINT), 'text', v ->> 'form', v ->> 'content',
-       CAST(v ->> 'reply_to_id' AS BIGINT), v ->> 'client_id', CAST(v ->> 'forwarded' AS BIGINT) = 1, v ->> 'links',
-       CAST(v ->> 'expires_at' AS BIGINT), CAST(:now AS BIGINT)
-FROM given WHERE TRUE ORDER BY CAST(v ->> 'n' AS BIGINT)
+SELECT CAST(v ->> 1 AS BIGINT), CAST(v ->> 2 AS BIGINT), 'text', v ->> 6, v ->> 3, CAST(v ->> 4 AS BIGINT), v ->> 5,
+       CAST(v ->> 7 AS BIGINT) = 1, v ->> 8, CAST(v ->> 9 AS BIGINT), CAST(:now AS BIGINT)
+FROM given WHERE TRUE ORDER BY CAST(v ->> 0 AS BIGINT)
 ON CONFLICT (sender_id, client_id) WHERE client_id IS NOT NULL DO NOTHING
 RETURNING id
 """
@@ -126,7 +124,8 @@ def place(posts: Sequence[Post]) -> list[Place]:
 
 async def look(tx: Transaction, posts: Sequence[Post]) -> dict[int, Verdict]:
     """What is known of each post, by its place; nothing of those whose chat is not open to the sender."""
-    return {row.n: row for row in await tx.all(Verdict, LOOK, posts=encode(posts))}
+    asked = [Asked(one.n, one.chat_id, one.me, one.reply_to_id, one.client_id) for one in posts]
+    return {row.n: row for row in await tx.all(Verdict, LOOK, posts=encode(asked))}
 
 
 async def count_messages(tx: Transaction, posts: Sequence[Post]) -> bool:

@@ -8,6 +8,7 @@ transaction crosswise, which PostgreSQL reports as a deadlock and `Database.writ
 """
 
 import secrets
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
@@ -31,17 +32,19 @@ INSERT INTO inbox (user_id, seq, actor_id, event, created_at)
 VALUES (:user_id, :seq, CAST(:actor_id AS BIGINT), :event, :now)
 """
 # What is said `d`, for every member of its chat, under their next numbers: the people of all the chats in the order of their ids.
+# Rows come as arrays, which PostgreSQL reads twice as fast as objects.
 SAYINGS = """
 given AS MATERIALIZED (SELECT CAST(value AS json_text) AS v FROM json_each(CAST(:sayings AS TEXT))),
 d AS MATERIALIZED (
-    SELECT CAST(v ->> 'n' AS BIGINT) AS n, CAST(v ->> 'chat_id' AS BIGINT) AS chat_id,
-           CAST(v ->> 'actor_id' AS BIGINT) AS actor_id, v ->> 'event' AS event
+    SELECT CAST(v ->> 0 AS BIGINT) AS n, CAST(v ->> 1 AS BIGINT) AS chat_id, CAST(v ->> 2 AS BIGINT) AS actor_id,
+           v ->> 3 AS event
     FROM given)
 """
-ADVANCE_MEMBERS = f"""
+ADVANCE_MEMBERS = """
 INSERT INTO inbox_heads (user_id, seq)
-WITH {SAYINGS}
-SELECT m.user_id, COUNT(*) FROM d JOIN members AS m ON m.chat_id = d.chat_id AND m.left_at IS NULL
+WITH given AS MATERIALIZED (SELECT CAST(value AS json_text) AS v FROM json_each(CAST(:counts AS TEXT))),
+d AS MATERIALIZED (SELECT CAST(v ->> 0 AS BIGINT) AS chat_id, CAST(v ->> 1 AS BIGINT) AS sayings FROM given)
+SELECT m.user_id, SUM(d.sayings) FROM d JOIN members AS m ON m.chat_id = d.chat_id AND m.left_at IS NULL
 WHERE TRUE GROUP BY m.user_id ORDER BY m.user_id
 ON CONFLICT (user_id) DO UPDATE SET seq = inbox_heads.seq + excluded.seq
 """
@@ -203,7 +206,7 @@ def describe_row(told: Told, event: Event, now: int) -> dict[str, object]:
     return {"user_id": told.user_id, "seq": told.seq, "actor_id": actor_id, "event": told.event.decode(), "now": now}
 
 
-class Saying(msgspec.Struct):
+class Saying(msgspec.Struct, array_like=True):
     """An event for everybody in a chat; `event` is its JSON, `n` its place among those that are told together."""
 
     n: int
@@ -221,9 +224,9 @@ async def tell_members(tx: Transaction, said: Sequence[tuple[int, Event]]) -> No
         Saying(n, chat_id, getattr(event, "user_id", None), msgspec.json.encode(event).decode())
         for n, (chat_id, event) in enumerate(said)
     ]
-    encoded = msgspec.json.encode(sayings).decode()
-    await tx.run(ADVANCE_MEMBERS, sayings=encoded)
-    entries = await tx.all(Said, APPEND_MEMBERS, sayings=encoded, now=tx.now)
+    counts = list(Counter(chat_id for chat_id, _ in said).items())
+    await tx.run(ADVANCE_MEMBERS, counts=msgspec.json.encode(counts).decode())
+    entries = await tx.all(Said, APPEND_MEMBERS, sayings=msgspec.json.encode(sayings).decode(), now=tx.now)
     events = {text: text.encode() for text in {entry.event for entry in entries}}
     tx.notices += [Told(entry.user_id, entry.seq, events[entry.event]) for entry in entries]
 
