@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, date, datetime
+from functools import lru_cache
 
 SECOND = 1_000_000
 DAY = 86_400 * SECOND
@@ -16,7 +17,13 @@ def now_microseconds() -> int:
 def rfc3339(microseconds: int) -> str:
     """The moment as text, to the millisecond: `2026-11-20T09:00:00.000Z`."""
     seconds, rest = divmod(microseconds, SECOND)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest // 1000:03d}Z"
+    return f"{write_second(seconds)}.{rest // 1000:03d}Z"
+
+
+@lru_cache(maxsize=256)  # what is said at once is mostly of the same second
+def write_second(seconds: int) -> str:
+    """A whole second since the epoch, without its zone."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def today(microseconds: int) -> date:

@@ -81,6 +81,12 @@ class TooDeep(Malformed):
     detail = "The request body is nested too deeply."
 
 
+class Gone(Malformed):
+    """400: the client went away before its request was whole."""
+
+    detail = "The client went away before its request was whole."
+
+
 class Known(msgspec.Struct):
     """A verified token: whose it is and when its session was last looked up."""
 
@@ -270,27 +276,36 @@ class JSONRequest(Request[Any, Any, Any]):
 
     async def body(self) -> bytes:
         """The whole body. Raises BadText, TooDeep or UnicodeDecodeError."""
-        body = await super().body()
-        if not body.isascii():
-            body.decode()  # msgspec does not look inside the values of keys that it ignores
-        if b"\x00" in body or (b"\\u0000" in body and NUL.search(body)):
-            raise BadText
-        judge_depth(body, self.app.state.settings.max_json_depth)
-        return body
+        return judge_text(await super().body(), self.app.state.settings.max_json_depth)
 
     async def json(self) -> Any:
         """The body as the type that the handler reads, in one pass. Raises Invalid.
 
         Litestar decodes to plain data first and converts that leniently: it would take the text "1" for a number.
         """
-        kind = self.route_handler.parsed_fn_signature.parameters["data"].annotation
-        try:
-            return make_decoder(kind).decode((await self.body()).decode())  # as text: unknown keys, too, are to be UTF-8
-        except msgspec.ValidationError as error:
-            message, _, path = str(error).partition(" - at `$")
-            raise Invalid(errors=[FieldError(path.rstrip("`").lstrip(".") or "body", message)]) from error
-        except msgspec.DecodeError as error:
-            raise Malformed("The request body is not valid JSON.") from error
+        return decode_body(self.route_handler, await self.body())
+
+
+def judge_text(body: bytes, depth: int) -> bytes:
+    """The body, if it may be one. Raises BadText, TooDeep or UnicodeDecodeError."""
+    if not body.isascii():
+        body.decode()  # msgspec does not look inside the values of keys that it ignores
+    if b"\x00" in body or (b"\\u0000" in body and NUL.search(body)):
+        raise BadText
+    judge_depth(body, depth)
+    return body
+
+
+def decode_body(handler: BaseRouteHandler, body: bytes) -> Any:
+    """The body as the type that the handler reads. Raises Invalid or Malformed."""
+    kind = handler.parsed_fn_signature.parameters["data"].annotation
+    try:
+        return make_decoder(kind).decode(body.decode())  # as text: unknown keys, too, are to be UTF-8
+    except msgspec.ValidationError as error:
+        message, _, path = str(error).partition(" - at `$")
+        raise Invalid(errors=[FieldError(path.rstrip("`").lstrip(".") or "body", message)]) from error
+    except msgspec.DecodeError as error:
+        raise Malformed("The request body is not valid JSON.") from error
 
 
 @cache
@@ -354,7 +369,7 @@ def to_refusal(error: Exception) -> Refusal | None:
             kind = BY_STATUS.get(error.status_code, Malformed)
             return kind() if kind is not Malformed else Malformed(describe_parse(error))
         case InternalServerException() if "disconnected" in error.detail:
-            return Malformed("The client went away before its request was whole.")  # nobody is there to read it
+            return Gone()  # nobody is there to read it
         case _:
             return None
 

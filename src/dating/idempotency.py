@@ -106,7 +106,7 @@ class Commit:
 
 def read_key(request: Request[Any, Any, Any]) -> str | None:
     """The request's Idempotency-Key, if it has one. Raises BadKey."""
-    key = request.headers.get("idempotency-key")
+    key = next((value.decode("latin-1") for name, value in request.scope["headers"] if name == b"idempotency-key"), None)
     if key is not None and not (0 < len(key) <= 255 and key.isascii() and key.isprintable()):
         raise BadKey
     return key

@@ -14,7 +14,8 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 from litestar.types import HTTPResponseBodyEvent, HTTPResponseStartEvent, Receive, Scope, Send
 
-from dating.gate import JSONRequest, admit, answer_error
+from dating.errors import TooLarge
+from dating.gate import Gone, JSONRequest, admit, answer_error, decode_body, judge_text
 
 
 class Shortcut:
@@ -52,12 +53,26 @@ class Shortcut:
         return handler
 
     async def _call(self, handler: HTTPRouteHandler, request: JSONRequest) -> Response[Any]:
+        state = self._app.state
         await admit(request, handler)
-        data = await request.json()
-        response: Response[Any] = await handler.fn(
-            request=request, data=data, me=request.scope["state"]["identity"], db=self._app.state.db
-        )
+        body = await collect(request.receive, state.settings.body_limit)
+        data = decode_body(handler, judge_text(body, state.settings.max_json_depth))
+        response: Response[Any] = await handler.fn(request=request, data=data, me=request.scope["state"]["identity"], db=state.db)
         return response
+
+
+async def collect(receive: Receive, limit: int) -> bytes:
+    """The whole body of a request. Raises TooLarge or Gone."""
+    body = b""
+    while True:
+        event = await receive()
+        if event["type"] != "http.request":
+            raise Gone
+        body += event["body"]
+        if len(body) > limit:
+            raise TooLarge
+        if not event["more_body"]:
+            return body
 
 
 async def transmit(response: Response[Any], send: Send) -> None:
