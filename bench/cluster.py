@@ -1,4 +1,4 @@
-"""Messages between two processes on PostgreSQL and Valkey, at 64 senders, beside python-socketio with its Redis manager.
+"""Messages between two processes on PostgreSQL and Valkey, at 64 senders, beside python-socketio (Redis manager) and ejabberd.
 
 Everybody sends through the first process and listens on the second. Both sides have the same PostgreSQL (commits go to the disk)
 and the same Valkey, from the test wheels. Also: how long a message takes at 500 a second, and what a third process costs whose
@@ -16,7 +16,7 @@ import uvloop
 from tests.cluster.valkey import Valkey
 from tests.kit import Postgres
 
-from bench import lab
+from bench import ejabberd, lab
 from bench.messages import SENDERS, Talk, load, match, sign, summarize
 
 SECONDS = 5.0
@@ -125,14 +125,18 @@ async def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=SECONDS)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--alone", action="store_true", help="without the baseline")
+    parser.add_argument("--alone", action="store_true", help="without the baselines")
     options = parser.parse_args()
+    if not options.alone and ejabberd.find_libraries() is None:
+        lab.console.print("ejabberd is not installed (apt install ejabberd): it is left out.")
     stage = Stage()
     try:
         rounds: list[dict[str, Any]] = []
         for _ in range(options.rounds):
             rounds += await measure_ours(stage, options.seconds)
-            rounds += [] if options.alone else await measure_theirs(stage, options.seconds)
+            if not options.alone:
+                rounds += await measure_theirs(stage, options.seconds)
+                rounds += await ejabberd.measure(options.seconds, PACE)
         kinds = dict.fromkeys(row["server"] for row in rounds)
         rows = [summarize([row for row in rounds if row["server"] == kind]) for kind in kinds]
         idler = await measure_idler(stage, options.seconds)

@@ -209,7 +209,7 @@ async def load(
         for talk in talks
     ]
     await asyncio.gather(*[recipient.ready for recipient in recipients])
-    started = time.perf_counter()
+    started, busy = time.perf_counter(), time.process_time()
     spent: list[float] = []
     async with lab.cpu_of(pids, spent):
         senders = [
@@ -229,6 +229,7 @@ async def load(
         deadline = time.perf_counter() + PATIENCE
         while tally.lost() and time.perf_counter() < deadline:
             await asyncio.sleep(0.01)
+    busy = time.process_time() - busy
     for recipient in recipients:
         recipient.close()
     return {
@@ -236,6 +237,7 @@ async def load(
         "p50 ms": lab.quantile(tally.latencies, 0.5),
         "p99 ms": lab.quantile(tally.latencies, 0.99),
         "server CPU µs": spent[0] / max(1, sum(tally.sent)) * 1e6,
+        "client CPU µs": busy / max(1, sum(tally.sent)) * 1e6,
         "messages": sum(tally.sent),
         "lost": tally.lost(),
     }
