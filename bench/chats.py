@@ -87,10 +87,10 @@ class Filling:
             await tx.many(sql, rows)
 
 
-async def set_numbers(tx: Transaction, filling: Filling) -> None:
+async def set_counters(tx: Transaction, messages: int, chats: int) -> None:
     """PostgreSQL: go on counting after what was filled in."""
-    await tx.all(int, "SELECT setval('messages_id_seq', CAST(:last AS BIGINT))", last=filling.last)
-    await tx.all(int, "SELECT setval('chats_id_seq', CAST(:last AS BIGINT))", last=len(filling.rows[ADD_CHATS]))
+    await tx.all(int, "SELECT setval('messages_id_seq', CAST(:last AS BIGINT))", last=messages)
+    await tx.all(int, "SELECT setval('chats_id_seq', CAST(:last AS BIGINT))", last=chats)
     await tx.run("ANALYZE")
 
 
@@ -171,7 +171,7 @@ async def measure(name: str, environment: dict[str, str]) -> list[dict[str, Any]
         await db.open()
         await db.write(filling.write)
         if name == "PostgreSQL":
-            await db.write(set_numbers, filling)
+            await db.write(set_counters, filling.last, len(filling.rows[ADD_CHATS]))
         await db.close()
         token, dice = people[0]["token"], random.Random(SEED)
         anywhere = [f"/chat/messages/{long}?limit=50&before_id={dice.randrange(1000, LONG)}" for _ in range(ASKED)]

@@ -16,6 +16,7 @@ import msgspec
 import pytest
 
 from dating.documentation import document
+from dating.search import indexing
 from tests.kit import Person, Server
 from tests.ws.test_calls import OFFER
 from tests.ws.traces import find_traces
@@ -112,6 +113,8 @@ def unpack(content: bytes) -> str:
 async def test_no_answer_shows_the_other_side(server: Server) -> None:
     """Every GET, asked by both: no id, no name, no word of the other."""
     couple = await Couple().meet(server)
+    await indexing.keep_up(server.app.state.db)
+    assert len((await couple.third.get("/api/search?type=messages&q=закрытый")).json()["messages"]) == 1
     found, asked, shown = [], 0, 0
     for reader, hidden, word in couple.sides():
         for address in list_addresses(server, couple, hidden, word):
