@@ -20,7 +20,7 @@ from dating.accounts import service as accounts_service
 from dating.accounts.mail import make_mailer
 from dating.accounts.passwords import Passwords
 from dating.calls import routes as calls
-from dating.chat import receipts
+from dating.chat import limits, receipts
 from dating.chat import routes as chat
 from dating.database import Database, connect
 from dating.documentation import openapi
@@ -33,6 +33,7 @@ from dating.matching.feed import Feed
 from dating.matching.index import Index
 from dating.migrate import migrate
 from dating.moderation import routes as moderation
+from dating.moderation.screening import Screener
 from dating.observe import Metrics
 from dating.operations import handlers as operations
 from dating.operations import watch
@@ -97,10 +98,12 @@ def create_app(settings: Settings) -> Litestar:
             "readiness": watch(db, hub, metrics),
             "passwords": Passwords(settings),
             "mailer": make_mailer(settings),
+            "screener": Screener(settings, db),
             "jobs": Jobs(settings, db, seen_since),
             "decks": Decks(),
             "index": index,
             "feed": feed,
+            "rules": limits.read_rules(settings),
         },
         deep_copy=False,
     )
@@ -205,7 +208,9 @@ def from_state(name: str) -> Provide:
 
 def dependencies() -> dict[str, Provide]:
     """What handlers may ask for by name."""
-    shared = ("db", "hub", "settings", "tickets", "throttle", "metrics", "readiness", "passwords", "mailer", "decks", "index")
+    shared = (
+        "db", "hub", "settings", "tickets", "throttle", "metrics", "readiness", "passwords", "mailer", "decks", "index", "rules",
+    )  # fmt: skip
     return {
         **{name: from_state(name) for name in shared},
         "me": Provide(provide_me, sync_to_thread=False),
@@ -227,11 +232,13 @@ async def run(app: Litestar) -> AsyncIterator[None]:
             await state.feed.start()
         state.watcher.start()
         state.jobs.start()
+        state.screener.start()
         state.readiness.open()
         loop_lag = asyncio.create_task(state.metrics.measure_loop())
         yield
         loop_lag.cancel()
     finally:
+        await state.screener.close()
         await state.jobs.close()
         if state.feed is not None:
             await state.feed.close()

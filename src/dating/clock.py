@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime
 from functools import lru_cache
 
 SECOND = 1_000_000
+HOUR = 3600 * SECOND
 DAY = 86_400 * SECOND
 EPOCH_DAY = date(1970, 1, 1).toordinal()
 

@@ -11,7 +11,7 @@ from dating import idempotency
 from dating.accounts import addresses, exports
 from dating.accounts import service as accounts
 from dating.calls import service as calls
-from dating.chat import expiry, invites
+from dating.chat import expiry, invites, limit_queries
 from dating.clock import DAY
 from dating.database import SWEPT, Database, Transaction
 from dating.errors import Refusal
@@ -123,6 +123,7 @@ class Jobs:
         await self._db.write(picks.forget)
         await self._db.write(boost_queries.forget)
         await self._drain(invites.sweep)
+        await self._drain(limit_queries.forget, now - DAY)
         await exports.forget(self._db)
         await exposure.sweep(self._db)
         await addresses.seal_missing(self._db, self._settings)

@@ -116,6 +116,22 @@ class Settings(Struct, frozen=True, kw_only=True):
     inbox_days: Annotated[Count, Meta(description="days that events are kept for a resume")] = 30
     index_seconds: Annotated[Period, Meta(description="time until the search finds what is new")] = 1.0
     report_days: Annotated[Count, Meta(description="days that closed reports and their evidence are kept")] = 180
+    classifier_url: Annotated[
+        str | None,
+        Meta(description="https address of a classifier that is asked about messages; without it nothing judges by itself"),
+    ] = None
+    classifier_secret: Annotated[str | None, Meta(description="32 characters or more that both sign with", extra=HIDDEN)] = None
+    classifier_mode: Annotated[
+        Literal["hold", "score"],
+        Meta(description="deliver a message after its judgement, or at once and show bad ones to moderators"),
+    ] = "hold"
+    classifier_failure: Annotated[
+        Literal["open", "hold"], Meta(description="what becomes of a held message about which it gave no answer in all attempts")
+    ] = "open"
+    classifier_threshold: Annotated[Share, Meta(description="score from which a moderator decides")] = 0.8
+    classifier_seconds: Annotated[Period, Meta(description="deadline of one question")] = 2.0
+    classifier_attempts: Annotated[int, Meta(ge=1, le=20, description="questions about one message at most")] = 5
+    classifier_private: Annotated[bool, Meta(description="allow http, and addresses of this machine and its network")] = False
     sockets_per_user: Annotated[Count, Meta(description="devices of one person at once")] = 8
     socket_frame_bytes: Annotated[Count, Meta(description="largest frame from a client")] = 4096
     socket_frames_per_second: Annotated[Count, Meta(description="frames a second from one client")] = 20
@@ -161,7 +177,18 @@ class Settings(Struct, frozen=True, kw_only=True):
     ranking_first_hours: Annotated[Factor, Meta(description="hours after joining in which they are given")] = 48.0
     ranking_shared_interests: Annotated[Slope, Meta(description="log-odds of a like for each interest of both")] = 0.044
     ranking_age_gap: Annotated[Slope, Meta(description="log-odds of a like for each year between two people")] = -0.041
+    first_messages: Annotated[int, Meta(ge=1, le=100, description="messages to somebody who is no match until they answer")] = 1
+    first_message_length: Annotated[int, Meta(ge=1, le=4000, description="characters of such a message")] = 500
     rate_limits: Annotated[bool, Meta(description="0 switches all the limits below off")] = True
+    new_chats_per_day: Annotated[
+        int, Meta(ge=0, le=1_000_000, description="chats with people who are no matches, opened by one person a day; 0: no limit")
+    ] = 20
+    newcomer_hours: Annotated[int, Meta(ge=0, le=8760, description="hours after joining in which the next three hold")] = 24
+    newcomer_messages_per_hour: Annotated[int, Meta(ge=0, le=1_000_000, description="messages of one person; 0: no limit")] = 300
+    newcomer_links_per_day: Annotated[int, Meta(ge=0, le=1_000_000, description="links in their messages; 0: no limit")] = 20
+    newcomer_same_text: Annotated[
+        int, Meta(ge=0, le=1_000_000, description="chats a day that one text of theirs may go to; 0: no limit")
+    ] = 5
     limit_login: Annotated[Limit, Meta(description="sign-in attempts for one account, and for one address")] = "10/minute"
     limit_account: Annotated[Limit, Meta(description="sign-ins to one account from strange devices everywhere")] = "100/hour"
     limit_register: Annotated[Limit, Meta(description="registrations from one address")] = "20/hour"

@@ -39,7 +39,7 @@ SIDES = ({"low_id": OTHER, "high_id": GONE}, {"low_id": GONE, "high_id": GONE + 
 GROUP, IN_GROUP = 1_000_000_002, 1_000_000_003
 MESSAGE = {"kind": "text", "form": "poll"}
 PAST = dict.fromkeys(("created_at", "expires_at", "deleted_at"), 1)
-NOBODY = dict.fromkeys(("low_id", "high_id", "name", "photo_url", "closed_at"))
+NOBODY = dict.fromkeys(("low_id", "high_id", "name", "photo_url", "closed_at", "asker_id", "request"))
 EMPTY_GROUP = {"kind": "group", "id": GROUP, "message_count": 1, "last_at": 1, "created_at": 1, **NOBODY}
 ROLE_OF_OTHER = {
     **dict.fromkeys(("read_id", "read_count", "delivered_id", "joined_at", "since_id"), 1),
@@ -76,7 +76,10 @@ ROWS: dict[str, tuple[Row, ...]] = {
             "dealbreakers": 0,
         },
     ),
-    "chats": ({"kind": "direct", **SIDES[0]}, EMPTY_GROUP),
+    "hidden_words": ({},),
+    "newcomer_sends": ({},),
+    "screenings": ({}, {"message_id": 1, "sender_id": OTHER}),
+    "chats": ({"kind": "direct", "request": "waiting", **SIDES[0]}, EMPTY_GROUP),
     "members": (
         {"role": "member"},
         {"role": "member", "user_id": OTHER},

@@ -32,6 +32,7 @@ KINDS = {
     "invites": "invites WHERE creator_id = :me",
     "blocks": "blocks WHERE blocker_id = :me",
     "hides": "hides WHERE hider_id = :me",
+    "hidden_words": "hidden_words WHERE user_id = :me",
     "reports": "reports WHERE reporter_id = :me",
     "statements": "statements WHERE user_id = :me",
     "inbox": """inbox WHERE user_id = :me AND event NOT LIKE '{"type":"export",%'""",
@@ -39,14 +40,16 @@ KINDS = {
 }
 """Each kind that has every row of a table that is mine."""
 
-SEEN = {"calls", "matches", "chats", "messages", "messages_in_closed_chats"}
-"""Kinds that hold what I may see at this moment."""
+SEEN = {"calls", "matches", "chats", "messages", "messages_in_closed_chats", "newcomer_sends", "held_messages"}
+"""Kinds that hold what I may see at this moment, or what is kept only at times."""
 
 ELSEWHERE = {
     "polls": "with the messages that ask",
     "pairs": "in the view `swipes`",
     "chats": "as far as they are open",
     "messages": "as far as their chats are open, and all of mine",
+    "newcomer_sends": "there, for the day that it is kept",
+    "screenings": "mine are there while they are held",
     "inbox_heads": "the greatest number in the inbox",
     "calls": "as far as their chats are open",
     "call_seats": "who was called on which device: the calls are there",
@@ -150,6 +153,7 @@ async def test_every_row_and_text_of_mine_is_there(settings: Settings) -> None:
         group = await anna.post("/api/chats", json={"kind": "group", "name": "моя группа", "member_ids": [people[0].id]})
         await anna.post(f"/api/chats/{group.json()['id']}/invites", json={})
         await anna.post("/api/reports", json={**REPORT, "target_id": fan.id, "comment": "моё замечание"})
+        await anna.put("/me/hidden-words", json={"words": ["моё скрытое"]})
         await state(api, anna.id, "нам не понравилось")
         archive = await export(anna)
 
@@ -160,7 +164,7 @@ async def test_every_row_and_text_of_mine_is_there(settings: Settings) -> None:
         written = write(archive)
         mine = [*fields.values(), *links.values(), *texts["interests"], *prompts[0].values(), "моё_имя", "my@example.org"]
         mine += [f"мои слова {other.username}" for other in people[:3]] + [f"мой-{other.username}" for other in people[:3]]
-        mine += ["моё, ещё не исправлено", "моё исправленное", "🗝️", "моя группа"]
+        mine += ["моё, ещё не исправлено", "моё исправленное", "🗝️", "моя группа", "моё скрытое"]
         for text in [*mine, "my-key", "1994-05-17", "ответ 0", "моя записка", "моё замечание", "нам не понравилось"]:
             assert f'"{text}"' in written, text
         assert [chat["id"] for chat in archive["chats"]] == [group.json()["id"], open_id]

@@ -59,12 +59,19 @@ class Couple:
         for person, message_id in zip((self.blocked, self.blocker), self.message_ids, strict=True):
             await person.post(f"/api/messages/{message_id}/react", json={"emoji": "❤️"})
             await person.post("/chat/read", json={"chat_id": self.chat_id})
+        await self.keep_away()
         await self.share_group()
         called = await self.blocker.post("/api/calls", json={"chat_id": self.chat_id, "sdp": OFFER})
         assert called.status_code == 201, called.text
         self.call_id = called.json()["id"]
         assert (await self.blocker.post(f"/api/users/{self.blocked.id}/block")).status_code == 200
         return self
+
+    async def keep_away(self) -> None:
+        """Each writes something that the other's hidden words keep away."""
+        for person, other, word in ((self.blocker, self.blocked, "закрывшая"), (self.blocked, self.blocker, "закрытый")):
+            assert (await other.put("/me/hidden-words", json={"words": ["тайна"]})).is_success
+            self.message_ids.append((await person.say(self.chat_id, f"тайна {word}"))["id"])
 
     async def share_group(self) -> None:
         """A group of the third person, in which both have written."""

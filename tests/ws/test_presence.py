@@ -110,10 +110,14 @@ async def test_nothing_is_told_after_the_end(quick: Server, end: str) -> None:
 
 
 async def test_chat_partners_see_the_hour(quick: Server) -> None:
-    """Who talks without a match is told the hour at which the other was last seen, not more."""
+    """Who talks without a match is told the hour at which the other was last seen, not more; a request shows nothing."""
     anna, boris = await quick.people(2)
     await boris.patch("/me", json={"settings": {"messages_from": "everyone"}})
     opened = await anna.post("/api/chats", json={"kind": "direct", "member_ids": [boris.id]})
+    async with quick.socket(anna) as hers:
+        await watch(hers, opened.json()["id"])
+        assert await hers.quiet(0.5) == []
+    await boris.post(f"/api/chats/{opened.json()['id']}/accept")
     async with quick.socket(anna) as hers:
         await watch(hers, opened.json()["id"])
         assert is_hour((await hers.wait("presence"))["last_seen"])

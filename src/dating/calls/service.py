@@ -69,8 +69,9 @@ class TooManySignals(Throttled):
 
 
 async def ring(tx: Transaction, me: int, new: NewCall) -> Call:
-    """Ring the other. Raises ChatNotFound, NotADirectChat or Busy."""
+    """Ring the other. Raises ChatNotFound, RequestWaiting, NotADirectChat or Busy."""
     room = await access.take(tx, me, new.chat_id)
+    access.require_settled(room)
     other_id = room.other(me)
     if other_id is None:
         raise NotADirectChat

@@ -4,10 +4,12 @@ A chat that is not mine, was closed, or whose other member is hidden from me ans
 message of such a chat, one from before I came, one that has expired, one deleted by me for myself, and one by somebody hidden.
 """
 
+from collections.abc import Iterable
+
 from dating.chat import access_queries as queries
 from dating.chat.models import Room, Target
 from dating.database import Transaction
-from dating.errors import NotFound
+from dating.errors import Conflict, NotFound
 from dating.realtime import events
 from dating.realtime.inbox import hold, tell, tell_members
 from dating.safety import service as safety
@@ -20,6 +22,20 @@ class ChatNotFound(NotFound):
 
     code = "chat_not_found"
     detail = "There is no such chat."
+
+
+class RequestWaiting(Conflict):
+    """409: the chat is a request, and this needs its acceptance."""
+
+    code = "request_waiting"
+    detail = "This chat is a request that waits for an answer."
+
+
+class ClientIdReused(Conflict):
+    """409: another message of mine has this client id."""
+
+    code = "client_id_reused"
+    detail = "This client_id (or Idempotency-Key) was used for another message."
 
 
 class MessageNotFound(NotFound):
@@ -59,19 +75,33 @@ async def take_message(tx: Transaction, me: int, message_id: int) -> tuple[Room,
     return room, target
 
 
-async def announce(tx: Transaction, me: int, room: Room, event: events.Event) -> None:
+def require_settled(room: Room) -> None:
+    """Raises RequestWaiting."""
+    if room.asker_id is not None:
+        raise RequestWaiting
+
+
+async def announce(
+    tx: Transaction,
+    me: int,
+    room: Room,
+    event: events.Event,
+    muffled: Iterable[int] = (),
+) -> None:
     """Tell the whole chat, which is taken, what I did; of those hidden from its `user_id`, nobody learns anything.
+
+    The `muffled` do not either. Of a declined request nobody but the asker learns anything.
 
     Raises ChatNotFound when a block came first in a direct chat.
     """
-    await tell_members(tx, [(room.id, event)])
+    await tell_members(tx, [(room.id, event)], {(0, user_id) for user_id in muffled})
     other_id = room.other(me)
     if other_id is not None and not await safety.is_visible(tx, me, other_id):
         raise ChatNotFound
 
 
 async def announce_receipt(tx: Transaction, me: int, room: Room, authors: list[int], event: events.Event) -> None:
-    """Tell my own devices, and those authors who send and see receipts as I do, what I have read.
+    """Tell my own devices, and those authors who send and see receipts as I do, what I have read. Of a request nobody else hears.
 
     Raises ChatNotFound when a block came first in a direct chat.
     """
@@ -79,4 +109,5 @@ async def announce_receipt(tx: Transaction, me: int, room: Room, authors: list[i
     other_id = room.other(me)
     if other_id is not None and not await safety.is_visible(tx, me, other_id):
         raise ChatNotFound
-    await tell(tx, {me, *await queries.list_receivers(tx, me, authors)}, event)
+    receivers = [] if room.asker_id is not None else await queries.list_receivers(tx, me, authors)
+    await tell(tx, {me, *receivers}, event)

@@ -7,19 +7,21 @@ from dating.chat.models import Room, Target
 from dating.database import Transaction
 
 SEE = f"""
-SELECT c.id, c.kind, mine.role, c.low_id, c.high_id
+SELECT c.id, c.kind, mine.role, c.low_id, c.high_id, CASE WHEN c.request IS NOT NULL THEN c.asker_id END AS asker_id
 FROM chats AS c JOIN members AS mine ON mine.chat_id = c.id AND mine.user_id = :me AND mine.left_at IS NULL
 WHERE c.id = :chat_id AND {OPEN}
 """
 # The chat's row is taken before anything of a member's, as in sending: so counts never pass each other.
 TAKE = f"""
 UPDATE chats AS c SET last_at = last_at WHERE c.id = :chat_id AND {MINE} AND {OPEN}
-RETURNING id, kind, (SELECT role FROM members WHERE chat_id = id AND user_id = :me) AS role, low_id, high_id
+RETURNING id, kind, (SELECT role FROM members WHERE chat_id = id AND user_id = :me) AS role, low_id, high_id,
+    CASE WHEN request IS NOT NULL THEN asker_id END AS asker_id
 """
 TAKE_CHAT_OF = f"""
 UPDATE chats AS c SET last_at = last_at
 WHERE c.id = (SELECT chat_id FROM messages WHERE id = :message_id) AND {MINE} AND {OPEN}
-RETURNING id, kind, (SELECT role FROM members WHERE chat_id = id AND user_id = :me) AS role, low_id, high_id
+RETURNING id, kind, (SELECT role FROM members WHERE chat_id = id AND user_id = :me) AS role, low_id, high_id,
+    CASE WHEN request IS NOT NULL THEN asker_id END AS asker_id
 """
 FIND_MESSAGE = f"""
 SELECT m.id, m.chat_id, m.sender_id, m.content, COALESCE(m.form, m.kind) AS kind, m.forwarded, m.created_at, m.edited_at,

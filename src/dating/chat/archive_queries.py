@@ -108,6 +108,9 @@ WHERE s.user_id = :me AND s.left_at IS NULL AND c.kind = 'group' ORDER BY c.id
 PAIRS = "SELECT id FROM chats WHERE low_id = :me OR high_id = :me"
 ERASE = [
     "UPDATE chats SET closed_at = :now WHERE low_id = :me OR high_id = :me",
+    "UPDATE screenings SET assignee_id = NULL WHERE assignee_id = :me",
+    "DELETE FROM screenings WHERE sender_id = :me",
+    f"DELETE FROM screenings WHERE chat_id IN ({PAIRS})",
     *[
         f"DELETE FROM {table} WHERE message_id IN (SELECT id FROM messages WHERE chat_id IN ({PAIRS}) OR sender_id = :me)"
         for table in ("votes", "polls", "edits", "reactions", "pins")

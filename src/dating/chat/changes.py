@@ -8,8 +8,9 @@ and counts agree. One that I delete for myself is gone for me alone, and counts 
 import emoji
 from emoji import EmojiMatch, EmojiMatchZWJNonRGI
 
-from dating.chat import access, receipts
+from dating.chat import access, holds, limits, receipts, veils
 from dating.chat import change_queries as queries
+from dating.chat.limits import Rules
 from dating.chat.links import encode_links, find_links
 from dating.chat.models import Done, Room, Target
 from dating.chat.posts import EmptyMessage
@@ -65,10 +66,10 @@ class TooManyPins(Conflict):
     detail = f"No more than {MOST_PINS} messages of a chat can be pinned."
 
 
-async def edit(tx: Transaction, me: int, message_id: int, content: str) -> Done:
+async def edit(tx: Transaction, me: int, message_id: int, content: str, rules: Rules) -> Done:
     """Let a message of mine say something else; what it says already changes nothing and is not told.
 
-    Raises EmptyMessage, MessageNotFound, NotYours, MessageGone or NotEditable.
+    Raises EmptyMessage, MessageNotFound, NotYours, MessageGone, NotEditable, and what `limits` says.
     """
     if not content.strip():
         raise EmptyMessage
@@ -78,11 +79,14 @@ async def edit(tx: Transaction, me: int, message_id: int, content: str) -> Done:
     await judge_edit(tx, target)
     if content == target.content:
         return Done()
+    await limits.judge_edit(tx, me, room, content, rules)
     # Whoever waited for the chat began before those who went first; what is told has the moment by which `silence` finds it.
     tx.now = at = max(tx.now, (target.edited_at or target.created_at) + 1)
     await queries.edit(tx, message_id, content, encode_links(content), at)
     event = events.MessageEdited(message_id, room.id, me, content, rfc3339(at), find_links(content))
-    await access.announce(tx, me, room, event)
+    if rules.screening != "rules":
+        await holds.rewatch(tx, me, room.id, message_id)
+    await access.announce(tx, me, room, event, await veils.judge_edit(tx, me, room.id, message_id, content))
     return Done()
 
 
@@ -99,6 +103,8 @@ async def delete(tx: Transaction, me: int, message_id: int, for_all: bool) -> Do
 
     For all: mine, or any of a group that I manage. Raises MessageNotFound or NotYours.
     """
+    if await holds.withdraw(tx, me, message_id, for_all=for_all):
+        return Done()
     room, target = await access.take_message(tx, me, message_id)
     if not for_all:
         await dismiss(tx, me, room, target)
@@ -154,10 +160,11 @@ async def silence(tx: Transaction, target: Target) -> None:
 async def react(tx: Transaction, me: int, message_id: int, text: str) -> Done:
     """Put my emoji under a message, in place of my earlier one; the same again takes it back.
 
-    Raises NotAnEmoji, MessageNotFound or MessageGone.
+    Raises NotAnEmoji, MessageNotFound, RequestWaiting or MessageGone.
     """
     given = read_emoji(text)
     room, target = await access.take_message(tx, me, message_id)
+    access.require_settled(room)
     if target.deleted_at is not None:
         raise MessageGone
     if await queries.own_reaction(tx, me, message_id) == given:
@@ -180,9 +187,10 @@ def read_emoji(text: str) -> str:
 async def pin(tx: Transaction, me: int, message_id: int, on: bool) -> Done:
     """Pin a message for everybody in the chat, or take it down; in a group by those who manage it.
 
-    Raises MessageNotFound, ManagersOnly, MessageGone or TooManyPins.
+    Raises MessageNotFound, RequestWaiting, ManagersOnly, MessageGone or TooManyPins.
     """
     room, target = await access.take_message(tx, me, message_id)
+    access.require_settled(room)
     if room.kind == "group" and room.role not in MANAGERS:
         raise ManagersOnly
     if on and target.deleted_at is not None:

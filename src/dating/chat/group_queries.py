@@ -2,6 +2,7 @@
 
 import json
 
+from dating.chat.conditions import TAKES
 from dating.chat.models import Face, InviteRow, Reachable
 from dating.database import SWEPT, Transaction
 
@@ -11,11 +12,12 @@ MAKE = """
 INSERT INTO chats (kind, name, photo_url, last_at, created_at)
 VALUES ('group', :name, CAST(:photo_url AS TEXT), :now, :now) RETURNING id
 """
-# Of these people, those whom I may see; whether they have a chat with me or take messages from everyone.
-REACHABLE = """
-SELECT u.id, COALESCE(p.messages_from, 'matches') = 'everyone' OR EXISTS (
+# Of these people, those whom I may see; whether they have a chat with me or take messages from me.
+REACHABLE = f"""
+SELECT u.id, COALESCE({TAKES}, FALSE) OR EXISTS (
     SELECT 1 FROM chats AS c
-    WHERE c.closed_at IS NULL AND ((c.low_id = :me AND c.high_id = u.id) OR (c.low_id = u.id AND c.high_id = :me))) AS reachable
+    WHERE c.closed_at IS NULL AND c.request IS NULL
+      AND ((c.low_id = :me AND c.high_id = u.id) OR (c.low_id = u.id AND c.high_id = :me))) AS reachable
 FROM people AS u LEFT JOIN profiles AS p ON p.user_id = u.id
 WHERE u.id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:people AS TEXT)))
   AND NOT EXISTS (SELECT 1 FROM hidden AS h WHERE h.viewer_id = :me AND h.other_id = u.id)

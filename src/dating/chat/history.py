@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from dating.chat import access
+from dating.chat import access, holds
 from dating.chat import history_queries as queries
 from dating.chat.access import BEYOND, MessageNotFound
 from dating.chat.models import Message, MessageRow, Option, Poll, Reaction, Version
@@ -17,15 +17,22 @@ async def list_messages(
 ) -> list[Message]:
     """A page of a chat, ascending by id: after `after_id`, or the last ones before `before_id`, or the newest.
 
+    With my own held messages, which look like sent ones.
+
     Raises ChatNotFound.
     """
-    await access.see(tx, me, chat_id)
+    room = await access.see(tx, me, chat_id)
     before = before_id or BEYOND
     if after_id is None:
         rows = await queries.list_older(tx, me, chat_id, before, limit)
     else:
         rows = await queries.list_newer(tx, me, chat_id, after_id, before, limit)
-    return await complete(tx, me, rows)
+    messages = await complete(tx, me, rows)
+    held = await holds.list_own(tx, room.other(me), me, chat_id, before, after_id or 0)
+    if not held:
+        return messages
+    merged = sorted([*messages, *held], key=lambda message: message.id)
+    return merged[-limit:] if after_id is None else merged[:limit]
 
 
 async def show_message(tx: Transaction, me: int, message_id: int) -> Message:

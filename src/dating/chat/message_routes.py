@@ -5,6 +5,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
 from dating.chat import changes, history, polls
+from dating.chat.limits import Rules
 from dating.chat.models import Choices, Deletion, Done, Edit, Emoji, Message, Switch, Version
 from dating.database import Database
 from dating.idempotency import Commit
@@ -68,9 +69,10 @@ async def edit(
     me: NamedDependency[Identity],
     commit: NamedDependency[Commit],
     db: NamedDependency[Database],
+    rules: NamedDependency[Rules],
 ) -> Message:
     """The message as it is now."""
-    await commit(changes.edit, me.user_id, message_id, data.content)
+    await commit(changes.edit, me.user_id, message_id, data.content, rules)
     return await db.read(history.show_message, me.user_id, message_id)
 
 

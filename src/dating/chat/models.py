@@ -226,6 +226,18 @@ class Chat(msgspec.Struct, frozen=True):
     role: Annotated[str, Meta(examples=["member"])] = "member"
     member_count: Annotated[int, Meta(examples=[2])] = 2
     marked_unread: bool = False
+    request: Annotated[
+        str | None,
+        Meta(description="`sent` or `received` while it waits for the answer of the one who was asked", examples=[None]),
+    ] = None
+
+
+class Unread(msgspec.Struct, frozen=True):
+    """What waits for me: messages and the chats that they are in, without requests; and requests that I have not read."""
+
+    messages: Annotated[int, Meta(examples=[3])]
+    chats: Annotated[int, Meta(examples=[2])]
+    requests: Annotated[int, Meta(examples=[1])]
 
 
 class Invite(msgspec.Struct, frozen=True):
@@ -256,17 +268,35 @@ class Done(msgspec.Struct, frozen=True):
 
 
 class Room(msgspec.Struct, frozen=True):
-    """A chat that is open to me, and my role in it. A group has no pair of ids."""
+    """A chat that is open to me, and my role in it. A group has no pair of ids; a request names who asks."""
 
     id: int
     kind: str
     role: str
     low_id: int | None
     high_id: int | None
+    asker_id: int | None = None
 
     def other(self, me: int) -> int | None:
         """The other person of a direct chat."""
         return None if self.low_id is None or self.high_id is None else self.low_id + self.high_id - me
+
+
+class Request(msgspec.Struct, frozen=True):
+    """A chat that one asks the other for; `request` is how far that has come, None when it is settled."""
+
+    id: int
+    asker_id: int
+    asked_id: int
+    message_count: int
+    request: str | None
+
+
+class Marks(msgspec.Struct, frozen=True):
+    """How far a member has received and read."""
+
+    delivered_id: int
+    read_id: int
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -383,6 +413,7 @@ class ChatRow(msgspec.Struct, frozen=True):
     my_role: str
     member_count: int
     marked_unread: bool
+    request: str | None
     user_id: int
     username: str
     name: str
@@ -459,6 +490,14 @@ class Unseen(msgspec.Struct, frozen=True):
     message_id: int
 
 
+class Wary(msgspec.Struct, frozen=True):
+    """A member who has hidden words; `words` is JSON."""
+
+    chat_id: int
+    user_id: int
+    words: str
+
+
 class Place(msgspec.Struct, array_like=True):
     """How many messages somebody sends into a chat."""
 
@@ -472,7 +511,8 @@ class Verdict(msgspec.Struct, frozen=True):
 
     `other_id`: the other member of a pair. `members`: how many will be told. `has_original`: it answers nothing, or a message of
     the same chat. `first_…`: the message that the sender has sent before under the same client id, as it was then; without
-    content if it was deleted since.
+    content if it was deleted since. `message_count` is that of the chat; `joined_at` (microseconds) is when the sender
+    registered; `is_wary`: somebody there has hidden words.
     """
 
     n: int
@@ -484,3 +524,83 @@ class Verdict(msgspec.Struct, frozen=True):
     first_content: str | None
     first_reply_to_id: int | None
     first_at: int | None
+    request: str | None
+    asker_id: int | None
+    message_count: int
+    joined_at: int
+    is_wary: bool
+
+    def asks(self, user_id: int) -> bool:
+        """Whether the chat is a request of this person."""
+        return self.request is not None and self.asker_id == user_id
+
+
+class Sending(msgspec.Struct, frozen=True):
+    """What somebody who has joined lately sends: where, a hash of the text (None: too short), how many links."""
+
+    n: int
+    user_id: int
+    chat_id: int
+    digest: str | None
+    links: int
+
+
+class Newcomer(msgspec.Struct, frozen=True):
+    """What somebody has sent: messages of the last hour, links of the last day, other chats that got the same text in it.
+
+    With each, when the first of them was sent, in microseconds.
+    """
+
+    n: int
+    messages: int
+    first_at: int | None
+    links: int
+    first_link_at: int | None
+    chats: int
+    first_same_at: int | None
+
+
+class HeldRow(msgspec.Struct, frozen=True):
+    """A held message; `draft` is JSON, `created_at` in microseconds, `n` the place of a post that repeats it."""
+
+    message_id: int
+    draft: str
+    created_at: int
+    n: int = 0
+
+
+class Screened(msgspec.Struct, frozen=True):
+    """A message whose screening has ended; without a draft it was delivered before."""
+
+    message_id: int
+    draft: str | None
+    created_at: int
+
+
+class Due(msgspec.Struct, frozen=True):
+    """A message that the classifier is to be asked about, for the `attempts`th time."""
+
+    message_id: int
+    attempts: int
+    draft: str | None
+    text: str = ""
+
+    def give(self, text: str) -> "Due":
+        """The same with its text."""
+        return msgspec.structs.replace(self, text=text)
+
+
+class OwnHeld(msgspec.Struct, frozen=True):
+    """A message of mine that is held; `created_at` in microseconds."""
+
+    id: int
+    content: str
+    created_at: int
+
+
+class OwnSending(msgspec.Struct, frozen=True):
+    """What is kept for a day of a message that I have sent; `sent_at` in microseconds."""
+
+    digest: str | None
+    links: int
+    sent_at: int

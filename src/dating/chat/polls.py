@@ -27,9 +27,10 @@ class InvalidVote(Malformed):
 async def vote(tx: Transaction, me: int, message_id: int, given: list[int]) -> Done:
     """Vote, in place of my earlier vote; nothing chosen takes it back. The same again is not told.
 
-    Raises MessageNotFound, NotAPoll or InvalidVote.
+    Raises MessageNotFound, RequestWaiting, NotAPoll or InvalidVote.
     """
     room, _ = await access.take_message(tx, me, message_id)
+    access.require_settled(room)
     poll = await queries.find(tx, message_id)
     if poll is None:
         raise NotAPoll

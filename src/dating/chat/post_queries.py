@@ -24,7 +24,9 @@ d AS MATERIALIZED (
     SELECT CAST(v ->> 0 AS BIGINT) AS chat_id, CAST(v ->> 1 AS BIGINT) AS me, CAST(v ->> 2 AS BIGINT) AS posts FROM given)
 """
 # The chat `c` is open to the sender: everybody may write into a group of theirs, a pair needs both to be there and unhidden.
-OPEN_TO_SENDER = """c.closed_at IS NULL AND s.left_at IS NULL AND (c.kind = 'group' OR (
+# Whoever has declined a request does not see it any more.
+OPEN_TO_SENDER = """c.closed_at IS NULL AND s.left_at IS NULL
+    AND (c.request IS NULL OR c.request = 'waiting' OR c.asker_id = d.me) AND (c.kind = 'group' OR (
     NOT EXISTS (SELECT 1 FROM hidden WHERE viewer_id = d.me AND other_id = c.low_id + c.high_id - d.me)
     AND 2 = (SELECT COUNT(*) FROM people WHERE id IN (c.low_id, c.high_id))))"""
 LOOK = f"""
@@ -37,7 +39,10 @@ SELECT d.n, c.low_id + c.high_id - d.me AS other_id, CASE WHEN c.kind = 'direct'
            (SELECT e.content FROM edits AS e WHERE e.message_id = f.id ORDER BY e.written_at LIMIT 1), f.content)
        END AS first_content,
        f.reply_to_id AS first_reply_to_id,
-       f.created_at AS first_at
+       f.created_at AS first_at,
+       c.request, c.asker_id, c.message_count, (SELECT u.created_at FROM users AS u WHERE u.id = d.me) AS joined_at,
+       EXISTS (SELECT 1 FROM members AS r JOIN hidden_words AS w ON w.user_id = r.user_id
+               WHERE r.chat_id = d.chat_id AND r.left_at IS NULL AND r.user_id <> d.me) AS is_wary
 FROM d
 JOIN chats AS c ON c.id = d.chat_id
 JOIN members AS s ON s.chat_id = d.chat_id AND s.user_id = d.me
@@ -75,6 +80,7 @@ WHERE members.chat_id = own.chat_id AND members.user_id = own.me
 """
 
 
+UNMAKE = "DELETE FROM messages WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))"
 ADD_POLL = "INSERT INTO polls (message_id, options, multiple) VALUES (:message_id, :options, :multiple)"
 UNSEEN = """
 SELECT DISTINCT m.chat_id, r.user_id, m.id AS message_id
@@ -114,6 +120,11 @@ def encode(rows: Sequence[msgspec.Struct]) -> str:
     return msgspec.json.encode(rows).decode()
 
 
+def encode_asked(posts: Sequence[Post]) -> str:
+    """Posts as the parameter of `POSTS`."""
+    return encode([Asked(one.n, one.chat_id, one.me, one.reply_to_id, one.client_id) for one in posts])
+
+
 def place(posts: Sequence[Post]) -> list[Place]:
     """How many of the posts are whose, and where."""
     places: dict[tuple[int, int], Place] = {}
@@ -124,8 +135,7 @@ def place(posts: Sequence[Post]) -> list[Place]:
 
 async def look(tx: Transaction, posts: Sequence[Post]) -> dict[int, Verdict]:
     """What is known of each post, by its place; nothing of those whose chat is not open to the sender."""
-    asked = [Asked(one.n, one.chat_id, one.me, one.reply_to_id, one.client_id) for one in posts]
-    return {row.n: row for row in await tx.all(Verdict, LOOK, posts=encode(asked))}
+    return {row.n: row for row in await tx.all(Verdict, LOOK, posts=encode_asked(posts))}
 
 
 async def count_messages(tx: Transaction, posts: Sequence[Post]) -> bool:
@@ -146,6 +156,11 @@ async def add_messages(tx: Transaction, posts: Sequence[Post]) -> list[int]:
     return sorted(await tx.all(int, ADD_MESSAGES, posts=encode(additions), now=tx.now))
 
 
+async def unmake(tx: Transaction, ids: Sequence[int]) -> None:
+    """Take new messages out again; nobody else gets their ids."""
+    await tx.run(UNMAKE, ids=msgspec.json.encode(ids).decode())
+
+
 async def add_polls(tx: Transaction, polls: Sequence[tuple[int, NewPoll]]) -> None:
     """What these messages ask."""
     rows = [
@@ -155,9 +170,13 @@ async def add_polls(tx: Transaction, polls: Sequence[tuple[int, NewPoll]]) -> No
     await tx.many(ADD_POLL, rows)
 
 
-async def pass_over(tx: Transaction, ids: Sequence[int]) -> None:
-    """Count these new messages of groups as read by the members from whom their senders are hidden: they do not see them."""
-    unseen = await tx.all(Unseen, UNSEEN, ids=msgspec.json.encode(ids).decode())
+async def list_unseen(tx: Transaction, ids: Sequence[int]) -> list[Unseen]:
+    """Of these new messages of groups, the members from whom their senders are hidden: they do not see them."""
+    return await tx.all(Unseen, UNSEEN, ids=msgspec.json.encode(ids).decode())
+
+
+async def count_as_read(tx: Transaction, unseen: Sequence[Unseen]) -> None:
+    """Count these new messages as read by those who do not see them."""
     if unseen:
         await tx.run(READ_UNSEEN, unseen=encode(unseen))
         await tx.run(COUNT_UNSEEN, unseen=encode(unseen))

@@ -3,21 +3,24 @@
 Messages come from many people at once, so they are judged and written together: see `Database.write_together`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import cache, partial
 
+from dating.chat import holds, limits, request_queries, requests, veils
 from dating.chat import post_queries as queries
-from dating.chat.access import ChatNotFound, MessageNotFound
+from dating.chat.access import ChatNotFound, ClientIdReused, MessageNotFound
+from dating.chat.drafts import describe, show
+from dating.chat.limits import Rules
 from dating.chat.links import find_links
-from dating.chat.models import Draft, Message, Option, Poll, Post, Verdict
-from dating.clock import SECOND, rfc3339
+from dating.chat.models import Draft, Message, Post, Unseen, Verdict
 from dating.database import Database, Oversized, Overtaken, Transaction
-from dating.errors import Conflict, Malformed, Refusal
-from dating.realtime import events
+from dating.errors import Malformed, Refusal
 from dating.realtime.inbox import tell_members
 
 MOST_ROWS = 4096
 """Entries of inboxes that one batch writes: a batch into groups would else keep the writer busy for a second."""
 
+LENIENT = Rules()
 Answer = tuple[Message, bool]
 """A message, and whether it is new."""
 
@@ -50,24 +53,23 @@ class NotForwardable(Malformed):
     detail = "This message cannot be forwarded."
 
 
-class ClientIdReused(Conflict):
-    """409: another message of mine has this client id."""
-
-    code = "client_id_reused"
-    detail = "This client_id (or Idempotency-Key) was used for another message."
-
-
-async def send(db: Database, me: int, draft: Draft, key: str | None) -> Answer:
+async def send(db: Database, me: int, draft: Draft, key: str | None, rules: Rules) -> Answer:
     """Send a message, once for each client id (`key` stands in where the draft has none); the message, and whether it is new.
 
     Raises EmptyMessage, MediaNotAvailable, InvalidPoll, NotForwardable, ChatNotFound, MessageNotFound (reply_to_id,
-    forward_of_id) or ClientIdReused.
+    forward_of_id), ClientIdReused, and what `limits` says.
     """
     forwarded = draft.forward_of_id is not None
     content = await db.read(read_source, me, draft) if forwarded else judge(draft)
     one = Post(me, draft.chat_id, content, draft.reply_to_id, draft.client_id or key)
     one.links, one.expires_in, one.forwarded, one.poll = find_links(content), draft.expires_in, forwarded, draft.poll
-    return await db.write_together(post, one)
+    return await db.write_together(post_by(rules), one)
+
+
+@cache
+def post_by(rules: Rules) -> Callable[[Transaction, list[Post]], Awaitable[list[Answer | Refusal]]]:
+    """What writes by these rules, the same function each time: what it is given together it writes together."""
+    return partial(post, rules=rules)
 
 
 def judge(draft: Draft) -> str:
@@ -101,7 +103,7 @@ async def read_source(tx: Transaction, me: int, draft: Draft) -> str:
     return source.content
 
 
-async def post(tx: Transaction, posts: list[Post]) -> list[Answer | Refusal]:
+async def post(tx: Transaction, posts: list[Post], rules: Rules = LENIENT) -> list[Answer | Refusal]:
     """Write down what may be written, tell everybody in the chats, and say of each post what became of it.
 
     Raises Oversized when they are too many people to be told at once.
@@ -110,13 +112,17 @@ async def post(tx: Transaction, posts: list[Post]) -> list[Answer | Refusal]:
         one.n = n
     verdicts = await queries.look(tx, posts)
     answers = {one.n: answer_old(one, verdicts.get(one.n)) for one in posts}
+    if rules.screening == "hold":
+        answers |= await holds.answer_old(tx, [one for one in posts if answers[one.n] is None], verdicts)
     fresh, twins = part([one for one in posts if answers[one.n] is None])
     if len(fresh) > 1 and sum(verdicts[one.n].members for one in fresh) > MOST_ROWS:
         raise Oversized
-    if fresh:
-        written = await write(tx, fresh, verdicts)
-        answers |= {n: (message, True) for n, message in written.items()}
-        answers |= {one.n: answer_twin(one, first, written[first.n]) for one, first in twins}
+    refused = await limits.judge(tx, fresh, verdicts, rules)
+    answers |= refused
+    fresh = [one for one in fresh if one.n not in refused]
+    written = await carry(tx, fresh, verdicts, rules) if fresh else {}
+    answers |= {n: (message, True) for n, message in written.items()}
+    answers |= {one.n: refused.get(first.n) or answer_twin(one, first, written[first.n]) for one, first in twins}
     return [answer for one in posts if (answer := answers[one.n]) is not None]
 
 
@@ -155,6 +161,16 @@ def answer_twin(one: Post, first: Post, message: Message) -> Answer | Refusal:
     return message, False
 
 
+async def carry(tx: Transaction, posts: Sequence[Post], verdicts: dict[int, Verdict], rules: Rules) -> dict[int, Message]:
+    """Deliver the posts, hold them until a classifier has judged them, or deliver them and let it judge them afterwards."""
+    if rules.screening == "hold":
+        return await holds.hold(tx, posts, verdicts)
+    written = await write(tx, posts, verdicts)
+    if rules.screening == "score":
+        await holds.watch(tx, written.values())
+    return written
+
+
 async def write(tx: Transaction, posts: Sequence[Post], verdicts: dict[int, Verdict]) -> dict[int, Message]:
     """Write the posts down and tell the members. The chats' rows come first: they order the messages of a chat by commit.
 
@@ -163,6 +179,8 @@ async def write(tx: Transaction, posts: Sequence[Post], verdicts: dict[int, Verd
     """
     if not await queries.count_messages(tx, posts):
         raise Overtaken
+    requested = [one for one in posts if verdicts[one.n].request is not None]
+    waiting = await carry_requests(tx, requested, verdicts) if requested else {}
     ids = await queries.add_messages(tx, posts)
     if len(ids) != len(posts):
         raise Overtaken
@@ -170,35 +188,42 @@ async def write(tx: Transaction, posts: Sequence[Post], verdicts: dict[int, Verd
     polls = [(id_, one.poll) for one, id_ in zip(posts, ids, strict=True) if one.poll is not None]
     if polls:
         await queries.add_polls(tx, polls)
-    await tell_members(tx, [(message.chat_id, describe(message)) for message in messages.values()])
+    wary = [(one.chat_id, one.me, messages[one.n].id, one.content) for one in posts if verdicts[one.n].is_wary]
+    veiled = await veils.keep_away(tx, wary) if wary else []
+    await tell(tx, list(messages.values()), waiting, veiled)
     if not await queries.count_own(tx, posts):
         raise Overtaken
     grouped = [message.id for message in messages.values() if message.receiver_id is None]
     if grouped:
-        await queries.pass_over(tx, grouped)
+        hidden = set(await queries.list_unseen(tx, grouped))
+        veiled = [*veiled, *hidden.difference(veiled)]
+    await queries.count_as_read(tx, veiled)
     return messages
 
 
-def show(one: Post, id_: int, other_id: int | None, at: int) -> Message:
-    """The message as it is when it has just been sent, at that moment (microseconds)."""
-    return Message(
-        id_, one.chat_id, one.me, other_id, one.content, one.kind, False, rfc3339(at), one.client_id, one.reply_to_id,
-        forwarded=one.forwarded,
-        expires_at=None if one.expires_in is None else rfc3339(at + one.expires_in * SECOND),
-        links=one.links,
-        poll=None if one.poll is None else Poll([Option(text, []) for text in one.poll.options], one.poll.multiple),
-    )  # fmt: skip
+async def carry_requests(tx: Transaction, posts: Sequence[Post], verdicts: dict[int, Verdict]) -> dict[int, int | None]:
+    """Accept the requests that are answered; of the others, who is not to hear of them because they declined (None: nobody).
+
+    Raises Overtaken when somebody was faster. The chats are taken.
+    """
+    answered = {one.chat_id for one in posts if not verdicts[one.n].asks(one.me)}
+    await requests.settle(tx, sorted(answered))
+    counts = {one.chat_id: verdicts[one.n].message_count for one in posts}
+    for one in posts:
+        counts[one.chat_id] += 1
+    rows = await request_queries.list_waiting(tx, sorted(counts.keys() - answered))
+    if any(row.message_count != counts[row.id] for row in rows):
+        raise Overtaken
+    return {row.id: row.asked_id if row.request == "declined" else None for row in rows}
 
 
-def describe(message: Message) -> events.Message:
-    """What the members hear."""
-    return events.Message(
-        message.id, message.chat_id, message.sender_id, message.content, message.created_at, message.kind, message.client_id,
-        message.reply_to_id, message.forwarded, message.expires_at, message.links,
-        None if message.poll is None else ask(message.poll),
-    )  # fmt: skip
-
-
-def ask(poll: Poll) -> events.Question:
-    """What a poll asks, without votes."""
-    return events.Question([option.text for option in poll.options], poll.multiple)
+async def tell(tx: Transaction, messages: Sequence[Message], waiting: dict[int, int | None], veiled: Sequence[Unseen]) -> None:
+    """Tell the members, but for those who are not to hear of it."""
+    places = {message.id: n for n, message in enumerate(messages)}
+    muffled = {(places[one.message_id], one.user_id) for one in veiled}
+    for message in messages:
+        declined_by = waiting.get(message.chat_id)
+        if declined_by is not None:
+            muffled.add((places[message.id], declined_by))
+    said = [(message.chat_id, describe(message, request=message.chat_id in waiting)) for message in messages]
+    await tell_members(tx, said, muffled)

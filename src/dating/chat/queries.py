@@ -2,8 +2,8 @@
 
 import json
 
-from dating.chat.conditions import IS_READ, MINE, OPEN, RECEIPTS, SEEN
-from dating.chat.models import ChatRow
+from dating.chat.conditions import IS_READ, MINE, OPEN, RECEIPTS, RECEIVED, SEEN, TAKES
+from dating.chat.models import ChatRow, Unread
 from dating.database import Transaction
 
 SHORT = 8  # members of a group that the list shows
@@ -18,11 +18,13 @@ ADD_NOTE = (
 OPEN_PAIR = """
 INSERT INTO chats (kind, low_id, high_id, message_count, last_at, created_at)
 VALUES ('direct', :low_id, :high_id, 1, :now, :now)
-ON CONFLICT (low_id, high_id) DO UPDATE SET message_count = chats.message_count + 1, last_at = excluded.last_at, closed_at = NULL
+ON CONFLICT (low_id, high_id) DO UPDATE SET message_count = chats.message_count + 1, last_at = excluded.last_at, closed_at = NULL,
+    request = NULL
 RETURNING id
 """
 MAKE_PAIR = """
-INSERT INTO chats (kind, low_id, high_id, last_at, created_at) VALUES ('direct', :low_id, :high_id, :now, :now)
+INSERT INTO chats (kind, low_id, high_id, asker_id, request, last_at, created_at)
+VALUES ('direct', :low_id, :high_id, :me, 'waiting', :now, :now)
 ON CONFLICT (low_id, high_id) DO NOTHING RETURNING id
 """
 SEAT_PAIR = """
@@ -36,7 +38,7 @@ UPDATE chats SET closed_at = :now WHERE low_id = :low_id AND high_id = :high_id 
 """
 FIND_PAIR = "SELECT id FROM chats WHERE low_id = :low_id AND high_id = :high_id AND closed_at IS NULL"
 WAS_CLOSED = "SELECT id FROM chats WHERE low_id = :low_id AND high_id = :high_id AND closed_at IS NOT NULL"
-TAKES_MESSAGES = "SELECT 1 FROM profiles WHERE user_id = :other_id AND messages_from = 'everyone'"
+TAKES_MESSAGES = f"SELECT 1 FROM profiles AS p WHERE p.user_id = :other_id AND {TAKES}"
 
 
 def order(one_id: int, other_id: int) -> dict[str, int]:
@@ -53,11 +55,11 @@ async def open_pair(tx: Transaction, one_id: int, other_id: int, note: str) -> i
     return chat_id
 
 
-async def make_pair(tx: Transaction, one_id: int, other_id: int) -> int | None:
-    """Make the pair's chat, empty; its id, or None when there is one already."""
-    chat_id = await tx.one(int, MAKE_PAIR, **order(one_id, other_id), now=tx.now)
+async def make_pair(tx: Transaction, me: int, other_id: int) -> int | None:
+    """Make the pair's chat, empty and a request of mine; its id, or None when there is one already."""
+    chat_id = await tx.one(int, MAKE_PAIR, **order(me, other_id), me=me, now=tx.now)
     if chat_id is not None:
-        await seat_pair(tx, chat_id, one_id, other_id, 0)
+        await seat_pair(tx, chat_id, me, other_id, 0)
     return chat_id
 
 
@@ -81,9 +83,9 @@ async def was_closed(tx: Transaction, one_id: int, other_id: int) -> bool:
     return await tx.one(int, WAS_CLOSED, **order(one_id, other_id)) is not None
 
 
-async def takes_messages(tx: Transaction, other_id: int) -> bool:
-    """Whether the person takes messages from everyone."""
-    return await tx.one(int, TAKES_MESSAGES, other_id=other_id) is not None
+async def takes_messages(tx: Transaction, me: int, other_id: int) -> bool:
+    """Whether the person takes messages from me without a match."""
+    return await tx.one(int, TAKES_MESSAGES, me=me, other_id=other_id) is not None
 
 
 # Only the page is sorted and cut; what is shown of each chat is looked up for the page alone, one row per member.
@@ -98,8 +100,10 @@ SHOWN = f"""c.id, c.kind, c.name AS chat_name, c.low_id, c.high_id, c.created_at
        m.id AS last_id, m.content AS last_content, m.created_at AS last_at, m.sender_id AS last_sender,
        m.id IS NULL OR {IS_READ} AS last_read, c.photo_url AS picture, mine.role AS my_role,
        rooms.member_count, mine.marked_unread,
-       u.id AS user_id, u.username, COALESCE(p.name, u.username) AS name, p.photo_url, r.role, r.delivered_id,
-       CASE WHEN r.user_id = :me OR {RECEIPTS} THEN r.read_id ELSE 0 END AS read_id
+       CASE WHEN c.request IS NULL THEN NULL WHEN c.asker_id = :me THEN 'sent' ELSE 'received' END AS request,
+       u.id AS user_id, u.username, COALESCE(p.name, u.username) AS name, p.photo_url, r.role,
+       CASE WHEN r.user_id = :me OR c.request IS NULL THEN r.delivered_id ELSE 0 END AS delivered_id,
+       CASE WHEN r.user_id = :me OR (c.request IS NULL AND {RECEIPTS}) THEN r.read_id ELSE 0 END AS read_id
 FROM rooms
 JOIN chats AS c ON c.id = rooms.id
 JOIN members AS mine ON mine.chat_id = c.id AND mine.user_id = :me
@@ -112,13 +116,13 @@ WHERE NOT EXISTS (SELECT 1 FROM hidden AS h WHERE h.viewer_id = :me AND h.other_
 FIRST = f"""(c.kind = 'direct' OR r.user_id IN (
       SELECT f.user_id FROM members AS f WHERE f.chat_id = c.id AND f.left_at IS NULL ORDER BY f.user_id LIMIT {SHORT}))"""
 ORDERED = "ORDER BY c.last_at DESC, c.id DESC, r.user_id"
+AFTER = """(CAST(:before_id AS BIGINT) = 0 OR (c.last_at, c.id) < (
+          SELECT b.last_at, b.id FROM chats AS b JOIN members AS o ON o.chat_id = b.id
+          WHERE b.id = :before_id AND o.user_id = :me))"""
 LIST = f"""
 WITH page AS (
     SELECT c.id FROM members AS seat JOIN chats AS c ON c.id = seat.chat_id
-    WHERE seat.user_id = :me AND seat.left_at IS NULL AND {OPEN}
-      AND (CAST(:before_id AS BIGINT) = 0 OR (c.last_at, c.id) < (
-          SELECT b.last_at, b.id FROM chats AS b JOIN members AS o ON o.chat_id = b.id
-          WHERE b.id = :before_id AND o.user_id = :me))
+    WHERE seat.user_id = :me AND seat.left_at IS NULL AND {OPEN} AND NOT {RECEIVED} AND {AFTER}
     ORDER BY c.last_at DESC, c.id DESC LIMIT :limit OFFSET :offset),
 {ROOMS} SELECT {SHOWN} AND {FIRST}
 {ORDERED}
@@ -129,6 +133,26 @@ WITH page AS (
     WHERE c.id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT))) AND {MINE} AND {OPEN}),
 {ROOMS} SELECT {SHOWN} AND {FIRST}
 {ORDERED}
+"""
+# A request of which I may see nothing is none: nothing was said yet, or my hidden words keep it away.
+ASKED = f"{RECEIVED} AND EXISTS (SELECT 1 FROM messages AS m WHERE m.chat_id = c.id AND {SEEN})"
+REQUESTS = f"""
+WITH page AS (
+    SELECT c.id FROM members AS mine JOIN chats AS c ON c.id = mine.chat_id
+    WHERE mine.user_id = :me AND mine.left_at IS NULL AND {OPEN} AND {ASKED} AND {AFTER}
+    ORDER BY c.last_at DESC, c.id DESC LIMIT :limit OFFSET :offset),
+{ROOMS} SELECT {SHOWN} {ORDERED}
+"""
+UNREAD = f"""
+SELECT CAST(COALESCE(SUM(CASE WHEN w.request IS NULL THEN w.unread ELSE 0 END), 0) AS BIGINT) AS messages,
+       COUNT(CASE WHEN w.request IS NULL AND (w.unread > 0 OR w.marked) THEN 1 END) AS chats,
+       COUNT(CASE WHEN w.request IS NOT NULL AND w.unread > 0 THEN 1 END) AS requests
+FROM (
+    SELECT CASE WHEN {RECEIVED} THEN c.request END AS request, mine.marked_unread AS marked,
+           c.message_count - mine.read_count AS unread
+    FROM members AS mine JOIN chats AS c ON c.id = mine.chat_id
+    WHERE mine.user_id = :me AND mine.left_at IS NULL AND {OPEN}
+      AND (c.message_count > mine.read_count OR mine.marked_unread)) AS w
 """
 ONE = f"""
 WITH page AS (SELECT c.id FROM chats AS c WHERE c.id = :chat_id AND {MINE} AND {OPEN}),
@@ -144,6 +168,18 @@ async def list_chats(tx: Transaction, me: int, limit: int, offset: int, before_i
 async def these_chats(tx: Transaction, me: int, ids: list[int]) -> list[ChatRow]:
     """The same of those of the chats that are open to me."""
     return await tx.all(ChatRow, THESE, me=me, ids=json.dumps(ids), now=tx.now)
+
+
+async def list_requests(tx: Transaction, me: int, limit: int, offset: int, before_id: int) -> list[ChatRow]:
+    """The requests to me that wait, in the same way."""
+    return await tx.all(ChatRow, REQUESTS, me=me, limit=limit, offset=offset, before_id=before_id, now=tx.now)
+
+
+async def count_unread(tx: Transaction, me: int) -> Unread:
+    """How much I have not read."""
+    found = await tx.one(Unread, UNREAD, me=me)
+    assert found is not None
+    return found
 
 
 async def one_chat(tx: Transaction, me: int, chat_id: int) -> list[ChatRow]:

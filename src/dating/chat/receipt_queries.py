@@ -73,9 +73,14 @@ async def unmark(tx: Transaction, me: int, chat_id: int) -> bool:
     return await tx.run(UNMARK, me=me, chat_id=chat_id) == 1
 
 
+async def list_unread(tx: Transaction, me: int, chat_id: int, message_ids: list[int]) -> list[int]:
+    """Those of the messages that others sent here and I have not read, ascending."""
+    return await tx.all(int, UNREAD_OF, me=me, chat_id=chat_id, ids=json.dumps(message_ids))
+
+
 async def read_some(tx: Transaction, me: int, chat_id: int, message_ids: list[int]) -> list[int]:
     """I have read these messages: those that others sent here and that were new to me, ascending. The chat must be taken."""
-    fresh = await tx.all(int, UNREAD_OF, me=me, chat_id=chat_id, ids=json.dumps(message_ids))
+    fresh = await list_unread(tx, me, chat_id, message_ids)
     if fresh:
         await tx.run(ADD_READS, me=me, chat_id=chat_id, ids=json.dumps(fresh))
         await tx.run(ADVANCE, me=me, chat_id=chat_id, count=len(fresh), head=await head(tx, chat_id))

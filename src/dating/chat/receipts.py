@@ -60,7 +60,9 @@ async def mark_delivered(tx: Transaction, user_id: int, chat_id: int, message_id
 
 
 async def announce_delivered(tx: Transaction, me: int, room: Room, authors: list[int], message_id: int) -> None:
-    """Tell the authors. Raises ChatNotFound when a block came first in a direct chat."""
+    """Tell the authors, unless the chat is a request. Raises ChatNotFound when a block came first in a direct chat."""
+    if room.asker_id is not None:
+        return
     await inbox.hold(tx, authors)
     visible = [user_id for user_id in authors if await safety.is_visible(tx, me, user_id)]
     if room.kind == "direct" and len(visible) < len(authors):
@@ -84,7 +86,7 @@ async def acknowledge(tx: Transaction, user_id: int, seq: int) -> None:
 async def announce_typing(
     tx: Transaction, user_id: int, chat_id: int, what: events.Composing = "text"
 ) -> tuple[list[int], events.Typing]:
-    """Who is to see that I am typing, and what. Raises ChatNotFound."""
-    await access.see(tx, user_id, chat_id)
-    people = await access_queries.list_hearers(tx, user_id, chat_id)
+    """Who is to see that I am typing, and what; in a request nobody. Raises ChatNotFound."""
+    room = await access.see(tx, user_id, chat_id)
+    people = [] if room.asker_id is not None else await access_queries.list_hearers(tx, user_id, chat_id)
     return [other for other in people if other != user_id], events.Typing(chat_id, user_id, what)

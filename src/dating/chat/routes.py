@@ -7,7 +7,7 @@ from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, JSONBody, QueryParameter
 
-from dating.chat import group_routes, history, message_routes, posts, receipts, seat_routes, service
+from dating.chat import group_routes, history, message_routes, posts, receipts, request_routes, seat_routes, service
 from dating.chat.models import (
     Chat,
     ChatToRead,
@@ -20,6 +20,7 @@ from dating.chat.models import (
 from dating.database import Database
 from dating.idempotency import Commit, read_key
 from dating.parameters import Cursor, Limit, Offset
+from dating.settings import Settings
 from dating.tokens import Identity
 
 MessageLimit = Annotated[int, QueryParameter(ge=1, le=200, description="Most messages to answer.")]
@@ -43,7 +44,9 @@ async def send(
     request: Request[Any, Any, Any], data: JSONBody[Draft], me: NamedDependency[Identity], db: NamedDependency[Database]
 ) -> Response[Message]:
     """Send a message to everybody in the chat, my other devices included."""
-    message, new = await posts.send(db, me.user_id, data, read_key(request))
+    message, new = await posts.send(db, me.user_id, data, read_key(request), request.app.state.rules)
+    if request.app.state.rules.screening != "rules":
+        request.app.state.screener.wake()
     return Response(message, status_code=201 if new else 200)
 
 
@@ -67,15 +70,21 @@ async def list_chats(
 @post(
     "/api/chats",
     summary="Open a chat",
-    description="A direct chat with a match, or with somebody who takes messages from everyone, one for each pair; or a group.",
+    description="A direct chat, one for each pair, or a group. Without a match it needs the other's `messages_from`: `everyone`, "
+    "or `followed` when they like me; it is then a request that waits in `/chats/requests` of theirs until they answer.",
     tags=TAGS,
     responses=WAS_THERE,
 )
 async def open_chat(
-    data: JSONBody[NewChat], me: NamedDependency[Identity], commit: NamedDependency[Commit], db: NamedDependency[Database]
+    data: JSONBody[NewChat],
+    me: NamedDependency[Identity],
+    commit: NamedDependency[Commit],
+    db: NamedDependency[Database],
+    settings: NamedDependency[Settings],
 ) -> Response[Chat]:
     """Find the chat with somebody, or make it."""
-    opened = await commit(service.start, me.user_id, data)
+    most = settings.new_chats_per_day if settings.rate_limits else 0
+    opened = await commit(service.start, me.user_id, data, most)
     chat = await db.read(service.show_chat, me.user_id, opened.chat_id)
     return Response(chat, status_code=201 if opened.created else 200)
 
@@ -138,6 +147,7 @@ handlers = [
     list_messages,
     read_chat,
     read_messages,
+    *request_routes.handlers,
     *message_routes.handlers,
     *seat_routes.handlers,
     *group_routes.handlers,

@@ -5,13 +5,13 @@ A chat that is not mine, was closed, or whose other member is hidden from me ans
 
 from itertools import groupby
 
-from dating.chat import access, groups, queries
+from dating.chat import access, groups, holds, queries, requests
 from dating.chat.groups import MatchNeeded
-from dating.chat.models import Chat, ChatRow, Member, NewChat, Opened
+from dating.chat.models import Chat, ChatRow, Member, NewChat, Opened, Unread
 from dating.clock import rfc3339
 from dating.database import Transaction
 from dating.errors import Malformed
-from dating.realtime import events
+from dating.realtime import events, inbox
 from dating.safety import service as safety
 
 
@@ -35,10 +35,11 @@ async def close_direct(tx: Transaction, one_id: int, other_id: int) -> int | Non
     return await queries.close_pair(tx, one_id, other_id)
 
 
-async def start(tx: Transaction, me: int, wish: NewChat) -> Opened:
-    """A new group, or the direct chat with somebody, made if need be; the others are told of a new one.
+async def start(tx: Transaction, me: int, wish: NewChat, most: int) -> Opened:
+    """A new group, whose members are told, or the direct chat with somebody, made if need be: then it is a request of mine.
 
-    Raises GroupNameMissing, NotAPair, NoSuchPerson, MatchNeeded or ChatNotFound.
+    `most`: how many requests I may open a day; 0: no limit. Raises GroupNameMissing, NotAPair, NoSuchPerson, MatchNeeded,
+    TooManyChats or ChatNotFound.
     """
     if wish.kind == "group":
         return await groups.make(tx, me, wish.name, wish.photo_url, wish.member_ids)
@@ -50,19 +51,21 @@ async def start(tx: Transaction, me: int, wish: NewChat) -> Opened:
     made = None
     if await queries.find_pair(tx, me, other_id) is None:
         await judge_stranger(tx, me, other_id)
+        await requests.judge_budget(tx, me, most)
         made = await make(tx, me, other_id)
     chat_id = made or await queries.find_pair(tx, me, other_id)
     if chat_id is None:
         raise MatchNeeded
+    await requests.take_back(tx, me, chat_id)
     await access.see(tx, me, chat_id)
     return Opened(chat_id, created=made is not None)
 
 
 async def make(tx: Transaction, me: int, other_id: int) -> int | None:
-    """Make the chat and tell both; its id, or None when the other was faster."""
+    """Make the chat, a request, and tell my own devices; its id, or None when the other was faster."""
     chat_id = await queries.make_pair(tx, me, other_id)
     if chat_id is not None:
-        await access.announce(tx, me, await access.see(tx, me, chat_id), events.Chat(chat_id, me))
+        await inbox.tell(tx, [me], events.Chat(chat_id, me))
     return chat_id
 
 
@@ -71,13 +74,13 @@ async def judge_stranger(tx: Transaction, me: int, other_id: int) -> None:
 
     A chat that an unmatch has closed opens again by a new match only.
     """
-    if await queries.was_closed(tx, me, other_id) or not await queries.takes_messages(tx, other_id):
+    if await queries.was_closed(tx, me, other_id) or not await queries.takes_messages(tx, me, other_id):
         raise MatchNeeded
 
 
 async def list_chats(tx: Transaction, me: int, limit: int, offset: int, before_id: int) -> list[Chat]:
     """My open chats, newest activity first; after the chat `before_id` when that is not 0."""
-    return group(me, await queries.list_chats(tx, me, limit, offset, before_id))
+    return await holds.complete(tx, me, group(me, await queries.list_chats(tx, me, limit, offset, before_id)))
 
 
 async def show_chats(tx: Transaction, me: int, ids: list[int]) -> list[Chat]:
@@ -85,12 +88,22 @@ async def show_chats(tx: Transaction, me: int, ids: list[int]) -> list[Chat]:
     return group(me, await queries.these_chats(tx, me, ids)) if ids else []
 
 
+async def list_requests(tx: Transaction, me: int, limit: int, offset: int, before_id: int) -> list[Chat]:
+    """The requests to me that wait for my answer, in the same order."""
+    return group(me, await queries.list_requests(tx, me, limit, offset, before_id))
+
+
+async def count_unread(tx: Transaction, me: int) -> Unread:
+    """What waits for me."""
+    return await queries.count_unread(tx, me)
+
+
 async def show_chat(tx: Transaction, me: int, chat_id: int) -> Chat:
     """One chat of mine with its members. Raises ChatNotFound."""
     chats = group(me, await queries.one_chat(tx, me, chat_id)) if chat_id < access.BEYOND else []
     if not chats:
         raise access.ChatNotFound
-    return chats[0]
+    return (await holds.complete(tx, me, chats))[0]
 
 
 def group(me: int, rows: list[ChatRow]) -> list[Chat]:
@@ -124,4 +137,5 @@ def describe(me: int, rows: list[ChatRow]) -> Chat:
         role=chat.my_role,
         member_count=chat.member_count,
         marked_unread=chat.marked_unread,
+        request=chat.request,
     )

@@ -125,6 +125,11 @@ class Transparency(msgspec.Struct, frozen=True):
     decisions: Annotated[list[Count], Meta(description="statements of reasons by action")]
     appeals: Annotated[int, Meta(examples=[1])]
     overturned: Annotated[int, Meta(examples=[0])]
+    screening: Annotated[
+        Literal["rules", "hold", "score"],
+        Meta(description="what judges by itself: rules alone, or a classifier of the operator's, before or after delivery"),
+    ]
+    waiting: Annotated[int, Meta(description="messages of the classifier's that wait for a moderator", examples=[0])]
 
 
 class Log(msgspec.Struct, frozen=True):

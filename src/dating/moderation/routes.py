@@ -7,9 +7,10 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from dating.accounts.passwords import Passwords
+from dating.chat.limits import Rules
 from dating.database import Database
 from dating.idempotency import Commit
-from dating.moderation import service
+from dating.moderation import held_routes, service
 from dating.moderation.models import (
     AppealAnswer,
     Appeals,
@@ -150,9 +151,11 @@ async def appeal(
     description="Reports, outcomes, decisions and appeals of the last days; names nobody.",
     tags=TAGS,
 )
-async def count(me: NamedDependency[Identity], db: NamedDependency[Database], days: Days = 180) -> Transparency:
+async def count(
+    me: NamedDependency[Identity], db: NamedDependency[Database], rules: NamedDependency[Rules], days: Days = 180
+) -> Transparency:
     """Count."""
-    return await db.read(service.count, me, days)
+    return await db.read(service.count, me, days, rules.screening)
 
 
 @get(
@@ -190,4 +193,16 @@ async def give_role(
     return await service.give_role(db, passwords, throttle, me, user_id, data)
 
 
-handlers = [list_reports, take_case, show_case, decide, list_appeals, answer_appeal, appeal, count, read_log, give_role]
+handlers = [
+    list_reports,
+    take_case,
+    show_case,
+    decide,
+    list_appeals,
+    answer_appeal,
+    appeal,
+    count,
+    read_log,
+    give_role,
+    *held_routes.handlers,
+]

@@ -4,16 +4,18 @@ Words of people are shown only to the moderator who has taken the case, and each
 Whoever is no moderator, and whoever has not taken a case, is answered as if there were none. Nobody handles a case to which they
 are a party; only administrators decide about moderators and administrators, and give roles.
 
-There is no judging machine: reports by people, and people who decide.
+There is no judging machine of the server's own: reports by people, and people who decide. An operator's classifier (`screening`)
+may ask moderators to look at a message (`held`), and holds it back at most.
 """
 
 from dating.accounts import service as accounts
 from dating.accounts.passwords import Passwords
 from dating.chat import changes
+from dating.chat.limits import Screening
 from dating.clock import DAY, rfc3339
 from dating.database import Database, Transaction
 from dating.errors import Conflict, Forbidden, Malformed, NotFound
-from dating.moderation import queries
+from dating.moderation import held_queries, queries
 from dating.moderation.models import (
     AppealAnswer,
     Appeals,
@@ -337,7 +339,7 @@ async def read_log(tx: Transaction, me: Identity, limit: int, offset: int, curso
     return Log(rows, audit.is_whole(rows[::-1]), limit, offset, str(rows[-1].id) if len(rows) == limit else None)
 
 
-async def count(tx: Transaction, me: Identity, days: int) -> Transparency:
+async def count(tx: Transaction, me: Identity, days: int, screening: Screening) -> Transparency:
     """What the last days looked like. Raises NotFound."""
     require_moderator(me)
     since = tx.now - days * DAY
@@ -349,4 +351,6 @@ async def count(tx: Transaction, me: Identity, days: int) -> Transparency:
         decisions=await queries.count_actions(tx, since),
         appeals=totals.appeals,
         overturned=totals.overturned,
+        screening=screening,
+        waiting=await held_queries.count(tx),
     )

@@ -18,7 +18,7 @@ SELECT l.n, o.user_id, MAX(CASE
 END) AS last_active
 FROM looks AS l
 JOIN members AS mine ON mine.chat_id = l.chat_id AND mine.user_id = l.me AND mine.left_at IS NULL
-JOIN chats AS c ON c.id = l.chat_id AND c.closed_at IS NULL
+JOIN chats AS c ON c.id = l.chat_id AND c.closed_at IS NULL AND c.request IS NULL
 JOIN members AS o ON o.chat_id = l.chat_id AND o.user_id <> l.me AND o.left_at IS NULL
 JOIN profiles AS p ON p.user_id = o.user_id AND p.show_last_active
 JOIN people AS u ON u.id = o.user_id

@@ -35,7 +35,8 @@ class Question(msgspec.Struct, frozen=True, omit_defaults=True):
 class Message(Event, frozen=True, tag="message"):
     """A message was sent in a chat of mine, by somebody else or from another device of mine.
 
-    From the moment `expires_at` on it is gone everywhere; nothing more is said of that.
+    From the moment `expires_at` on it is gone everywhere; nothing more is said of that. `request`: the chat is a request that
+    waits for an answer.
     """
 
     id: int
@@ -50,6 +51,7 @@ class Message(Event, frozen=True, tag="message"):
     expires_at: str | None = None
     links: list[str] = []
     poll: Question | None = None
+    request: bool = False
 
 
 class Delivered(Event, frozen=True, tag="delivered"):
@@ -144,12 +146,13 @@ class Chat(Event, frozen=True, tag="chat"):
     """`user_id` has opened a chat with me (or I have, on another device); with a `change`: something about the chat is different.
 
     `described`: its name and picture are these, whoever gave them. `role`: `user_id` has this `role` now. `settings`: what I have
-    switched for myself, told to my own devices.
+    switched for myself, told to my own devices. `accepted`: `user_id` has accepted the request that the chat was. `declined`: I
+    have declined it, told to my own devices. A request that I open is told to mine as well; the other hears its first message.
     """
 
     chat_id: int
     user_id: int | None
-    change: Literal["opened", "described", "role", "settings"] = "opened"
+    change: Literal["opened", "described", "role", "settings", "accepted", "declined"] = "opened"
     name: str | None = None
     photo_url: str | None = None
     role: str | None = None
@@ -207,7 +210,7 @@ class Exported(Event, frozen=True, tag="export"):
 
 
 class Hidden(Event, frozen=True, tag="hidden"):
-    """An event about somebody who has been hidden from me by a block since: only its number is left."""
+    """Not for me, being about somebody hidden by a block since, or holding a hidden word of mine: only its number is left."""
 
 
 # --- ephemeral --------------------------------------------------------------------------------------------------------------

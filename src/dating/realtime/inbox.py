@@ -9,12 +9,12 @@ transaction crosswise, which PostgreSQL reports as a deadlock and `Database.writ
 
 import secrets
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
 from dating.database import Database, Transaction
-from dating.realtime.events import Event, Message, MessageEdited
+from dating.realtime.events import Event, Hidden, Message, MessageEdited
 
 ADVANCE = """
 INSERT INTO inbox_heads (user_id, seq)
@@ -107,6 +107,7 @@ SELECT id, CAST(:far AS BIGINT) FROM users WHERE id BETWEEN :first AND :last
 ON CONFLICT (user_id) DO UPDATE SET seq = inbox_heads.seq + :far
 """
 
+NUMBER_ONLY = msgspec.json.encode(Hidden()).decode()
 TRIM_PEOPLE = 500  # whose inboxes one transaction trims: keeps the writer free for others in between
 LEAP_PEOPLE = 10_000  # whose numbers one transaction moves on, when nobody is served yet
 FAR = 1_000_000  # more events than anybody is told between two backups
@@ -215,10 +216,13 @@ class Saying(msgspec.Struct, array_like=True):
     event: str
 
 
-async def tell_members(tx: Transaction, said: Sequence[tuple[int, Event]]) -> None:
+async def tell_members(
+    tx: Transaction, said: Sequence[tuple[int, Event]], muffled: Collection[tuple[int, int]] = frozenset()
+) -> None:
     """Put each event into the inbox of every member of its chat (`chat_id, event`), in two statements for all of them.
 
-    The chats must be taken: nobody may join or leave them meanwhile.
+    `muffled`: the places in `said`, each with somebody who is to get nothing but a number. The chats must be taken: nobody may
+    join or leave them meanwhile.
     """
     sayings = [
         Saying(n, chat_id, getattr(event, "user_id", None), msgspec.json.encode(event).decode())
@@ -227,8 +231,20 @@ async def tell_members(tx: Transaction, said: Sequence[tuple[int, Event]]) -> No
     counts = list(Counter(chat_id for chat_id, _ in said).items())
     await tx.run(ADVANCE_MEMBERS, counts=msgspec.json.encode(counts).decode())
     entries = await tx.all(Said, APPEND_MEMBERS, sayings=msgspec.json.encode(sayings).decode(), now=tx.now)
+    if muffled:
+        entries = await muffle(tx, entries, {(user_id, sayings[n].event) for n, user_id in muffled})
     events = {text: text.encode() for text in {entry.event for entry in entries}}
     tx.notices += [Told(entry.user_id, entry.seq, events[entry.event]) for entry in entries]
+
+
+async def muffle(tx: Transaction, entries: Sequence[Said], muffled: Collection[tuple[int, str]]) -> list[Said]:
+    """Leave nothing but the number of those entries that these people (`user_id, event`) are not to get."""
+    kept = [
+        Said(entry.user_id, entry.seq, NUMBER_ONLY if (entry.user_id, entry.event) in muffled else entry.event)
+        for entry in entries
+    ]
+    await tx.many(REPLACE, [msgspec.structs.asdict(entry) for entry in kept if entry.event == NUMBER_ONLY])
+    return kept
 
 
 def pass_on(tx: Transaction, people: list[int], event: Event) -> None:

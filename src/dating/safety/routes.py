@@ -7,7 +7,7 @@ from litestar.params import FromPath
 from dating.database import Database
 from dating.idempotency import Commit
 from dating.parameters import Cursor, Limit, Offset
-from dating.safety import contact_routes, report_routes, service
+from dating.safety import contact_routes, report_routes, service, word_routes
 from dating.safety.models import Blocked, BlockedPerson, Hidden, HiddenPerson, Unblocked, Unhidden
 from dating.tokens import Identity
 
@@ -95,4 +95,14 @@ async def list_hidden(
     return await db.read(service.hides, me.user_id, limit, offset, last_seen_id)
 
 
-handlers = [block, unblock, list_blocked, hide, unhide, list_hidden, *contact_routes.handlers, *report_routes.handlers]
+handlers = [
+    block,
+    unblock,
+    list_blocked,
+    hide,
+    unhide,
+    list_hidden,
+    *contact_routes.handlers,
+    *report_routes.handlers,
+    *word_routes.handlers,
+]

@@ -19,7 +19,7 @@ from dating.clock import rfc3339
 from dating.database import Transaction
 from dating.errors import Malformed, NotFound
 from dating.realtime import inbox
-from dating.safety import contacts, queries, report_queries, reports
+from dating.safety import contacts, queries, report_queries, reports, words
 from dating.safety.models import Blocked, BlockedPerson, Hidden, HiddenPerson, Unblocked, Unhidden
 
 END_OF_IDS = 2**53
@@ -105,17 +105,19 @@ async def hides(tx: Transaction, me_id: int, limit: int, offset: int, last_seen_
 
 
 async def erase(tx: Transaction, user_id: int) -> None:
-    """Forget every block, hide and report by and of a person whose account is being deleted, and their address book."""
+    """Forget every block, hide and report by and of a person whose account is being deleted, and their lists."""
     await queries.erase(tx, user_id)
     await contacts.erase(tx, user_id)
+    await words.erase(tx, user_id)
     await reports.erase(tx, user_id)
 
 
 async def export(tx: Transaction, user_id: int) -> dict[str, Sequence[msgspec.Struct]]:
-    """The person's own blocks, hides and reports, and what was decided about them; nothing that others did about the person."""
+    """The person's own blocks, hides, hidden words and reports, and what was decided about them; nothing that others did."""
     return {
         "blocks": await blocked(tx, user_id, END_OF_IDS, 0, None),
         "hides": await hides(tx, user_id, END_OF_IDS, 0, None),
+        "hidden_words": [list_ for list_ in [await words.show(tx, user_id)] if list_.words],
         "reports": await report_queries.own_reports(tx, user_id),
         "statements": (await reports.list_statements(tx, user_id, END_OF_IDS, 0, None)).statements,
     }

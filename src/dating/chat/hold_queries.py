@@ -1,0 +1,140 @@
+"""The SQL of messages that a classifier is asked about, held or delivered."""
+
+import json
+from collections.abc import Sequence
+
+from dating.chat.models import Due, HeldRow, Post, Screened
+from dating.chat.post_queries import POSTS, encode, encode_asked
+from dating.database import Transaction
+
+KEEP = """
+INSERT INTO screenings (message_id, chat_id, sender_id, draft, client_id, due_at, created_at)
+VALUES (:message_id, :chat_id, :sender_id, CAST(:draft AS TEXT), CAST(:client_id AS TEXT), :now, :now)
+ON CONFLICT (message_id) DO UPDATE SET due_at = excluded.due_at, attempts = 0
+"""
+SENT_BEFORE = f"""
+WITH {POSTS}
+SELECT h.message_id, h.draft, h.created_at, d.n FROM d JOIN screenings AS h ON h.sender_id = d.me AND h.client_id = d.client_id
+WHERE h.draft IS NOT NULL
+"""
+COUNT_HELD = """
+SELECT COUNT(*) FROM screenings WHERE sender_id = :me AND chat_id = :chat_id AND draft IS NOT NULL
+"""
+OWN = """
+SELECT h.message_id, h.draft, h.created_at FROM screenings AS h
+WHERE h.sender_id = :me AND h.chat_id = :chat_id AND h.draft IS NOT NULL
+  AND h.message_id < :before_id AND h.message_id > :after_id
+ORDER BY h.message_id
+"""
+LATEST = """
+SELECT h.message_id, h.draft, h.created_at FROM screenings AS h
+WHERE h.sender_id = :me AND h.draft IS NOT NULL
+  AND h.chat_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
+ORDER BY h.message_id
+"""
+ALL_OWN = """
+SELECT h.message_id, h.draft, h.created_at FROM screenings AS h
+WHERE h.sender_id = :me AND h.draft IS NOT NULL ORDER BY h.message_id
+"""
+WITHDRAW = "DELETE FROM screenings WHERE message_id = :message_id AND sender_id = :me AND draft IS NOT NULL RETURNING chat_id"
+
+# What somebody sends into one chat is asked about in its order.
+CLAIM = """
+UPDATE screenings SET due_at = CAST(:until AS BIGINT), attempts = attempts + 1
+WHERE message_id IN (
+    SELECT s.message_id FROM screenings AS s WHERE s.due_at <= :now AND NOT EXISTS (
+        SELECT 1 FROM screenings AS e WHERE e.sender_id = s.sender_id AND e.chat_id = s.chat_id
+          AND e.message_id < s.message_id AND e.due_at IS NOT NULL)
+    ORDER BY s.due_at LIMIT :limit)
+  AND due_at <= :now
+RETURNING message_id, attempts, draft
+"""
+TEXT = "SELECT content FROM messages WHERE id = :message_id AND deleted_at IS NULL"
+POSTPONE = "UPDATE screenings SET due_at = :until WHERE message_id = :message_id AND due_at IS NOT NULL"
+FLAG = """
+UPDATE screenings SET due_at = NULL, score = CAST(:score AS DOUBLE PRECISION), reason = CAST(:reason AS TEXT)
+WHERE message_id = :message_id AND due_at IS NOT NULL
+"""
+ASSIGN = """
+UPDATE screenings SET assignee_id = :me
+WHERE message_id = :message_id AND due_at IS NULL AND (assignee_id IS NULL OR assignee_id = :me)
+"""
+TAKE = "DELETE FROM screenings WHERE message_id = :message_id RETURNING message_id, draft, created_at"
+
+
+async def keep(tx: Transaction, rows: Sequence[tuple[int, int, int, Post | None]]) -> None:
+    """Let the classifier be asked about messages (`message_id, chat_id, sender_id, draft`)."""
+    await tx.many(
+        KEEP,
+        [
+            {
+                "message_id": message_id,
+                "chat_id": chat_id,
+                "sender_id": sender_id,
+                "draft": None if draft is None else encode([draft]),
+                "client_id": None if draft is None else draft.client_id,
+                "now": tx.now,
+            }
+            for message_id, chat_id, sender_id, draft in rows
+        ],
+    )
+
+
+async def list_sent_before(tx: Transaction, posts: Sequence[Post]) -> dict[int, HeldRow]:
+    """Held messages that were sent before under the same client ids, by the place of the post."""
+    return {row.n: row for row in await tx.all(HeldRow, SENT_BEFORE, posts=encode_asked(posts))}
+
+
+async def count_held(tx: Transaction, me: int, chat_id: int) -> int:
+    """How many messages of mine in a chat are held."""
+    return await tx.one(int, COUNT_HELD, me=me, chat_id=chat_id) or 0
+
+
+async def list_own(tx: Transaction, me: int, chat_id: int, before_id: int, after_id: int) -> list[HeldRow]:
+    """My held messages of a chat between two ids, ascending."""
+    return await tx.all(HeldRow, OWN, me=me, chat_id=chat_id, before_id=before_id, after_id=after_id)
+
+
+async def list_latest(tx: Transaction, me: int, chat_ids: Sequence[int]) -> list[HeldRow]:
+    """My held messages of these chats, ascending."""
+    return await tx.all(HeldRow, LATEST, me=me, ids=json.dumps(chat_ids))
+
+
+async def list_all_own(tx: Transaction, me: int) -> list[HeldRow]:
+    """Every held message of mine."""
+    return await tx.all(HeldRow, ALL_OWN, me=me)
+
+
+async def withdraw(tx: Transaction, me: int, message_id: int) -> int | None:
+    """Drop a held message of mine; its chat, or None when there is none."""
+    return await tx.one(int, WITHDRAW, me=me, message_id=message_id)
+
+
+async def claim(tx: Transaction, limit: int, until: int) -> list[Due]:
+    """Messages that the classifier is to be asked about now, for nobody else to ask until a moment."""
+    return await tx.all(Due, CLAIM, limit=limit, until=until, now=tx.now)
+
+
+async def read_text(tx: Transaction, message_id: int) -> str | None:
+    """What a delivered message says."""
+    return await tx.one(str, TEXT, message_id=message_id)
+
+
+async def postpone(tx: Transaction, message_id: int, until: int) -> None:
+    """Ask again at a moment."""
+    await tx.run(POSTPONE, message_id=message_id, until=until)
+
+
+async def flag(tx: Transaction, message_id: int, score: float | None, reason: str | None) -> None:
+    """Let a moderator decide."""
+    await tx.run(FLAG, message_id=message_id, score=score, reason=reason)
+
+
+async def assign(tx: Transaction, me: int, message_id: int) -> bool:
+    """Give one to a moderator; False when another has it."""
+    return await tx.run(ASSIGN, me=me, message_id=message_id) == 1
+
+
+async def take(tx: Transaction, message_id: int) -> Screened | None:
+    """End the screening of a message, once; None when somebody has."""
+    return await tx.one(Screened, TAKE, message_id=message_id)

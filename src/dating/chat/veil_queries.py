@@ -1,0 +1,56 @@
+"""The SQL of messages that somebody's hidden words keep away."""
+
+import json
+from collections.abc import Sequence
+
+from dating.chat.conditions import OPEN
+from dating.chat.history_queries import MESSAGES
+from dating.chat.models import MessageRow, Unseen, Wary
+from dating.chat.post_queries import UNSEEN_ROWS, encode
+from dating.database import Transaction
+
+WARY = """
+SELECT r.chat_id, r.user_id, w.words FROM members AS r JOIN hidden_words AS w ON w.user_id = r.user_id
+WHERE r.chat_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT))) AND r.left_at IS NULL
+"""
+VEIL = f"""
+INSERT INTO dismissals (user_id, message_id, by_words)
+WITH {UNSEEN_ROWS}
+SELECT d.user_id, d.message_id, TRUE FROM d WHERE TRUE
+ON CONFLICT (user_id, message_id) DO NOTHING
+RETURNING user_id
+"""
+VEILED = "SELECT user_id FROM dismissals WHERE message_id = :message_id AND by_words"
+# What I might read if my words did not keep it away.
+WORDED = f"""
+{MESSAGES} JOIN dismissals AS w ON w.message_id = m.id AND w.user_id = :me AND w.by_words
+WHERE m.deleted_at IS NULL AND m.id > mine.since_id AND (m.expires_at IS NULL OR m.expires_at > :now) AND {OPEN}
+  AND NOT EXISTS (SELECT 1 FROM hidden AS h WHERE h.viewer_id = :me AND h.other_id = m.sender_id)
+"""
+LIST = f"{WORDED} AND w.message_id < :before_id ORDER BY w.message_id DESC LIMIT :limit"
+LIFT = "DELETE FROM dismissals WHERE user_id = :me AND message_id = :message_id AND by_words"
+
+
+async def list_wary(tx: Transaction, chat_ids: Sequence[int]) -> list[Wary]:
+    """The members of these chats who have hidden words."""
+    return await tx.all(Wary, WARY, ids=json.dumps(chat_ids))
+
+
+async def veil(tx: Transaction, unseen: Sequence[Unseen]) -> list[int]:
+    """Keep messages away from people by their words; from whom that is new."""
+    return await tx.all(int, VEIL, unseen=encode(unseen))
+
+
+async def list_veiled(tx: Transaction, message_id: int) -> list[int]:
+    """From whom a message is kept away by their words."""
+    return await tx.all(int, VEILED, message_id=message_id)
+
+
+async def list_worded(tx: Transaction, me: int, before_id: int, limit: int) -> list[MessageRow]:
+    """Messages that my words keep away, the latest first."""
+    return await tx.all(MessageRow, LIST, me=me, before_id=before_id, limit=limit, now=tx.now)
+
+
+async def lift(tx: Transaction, me: int, message_id: int) -> bool:
+    """Keep a message away no more; False when my words did not."""
+    return await tx.run(LIFT, me=me, message_id=message_id) == 1

@@ -1,0 +1,368 @@
+"""A classifier that is asked about messages: a real HTTP server that is fast, slow, wrong or down, and what becomes of them."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from dating.app import create_app
+from dating.chat import hold_queries
+from dating.safety.classifier import Classifier, ClassifierFailed, Judgement, Question, is_public, sign
+from dating.settings import Settings, SettingsError
+from tests.api.messenger import Listening, do, history, listen, refused
+from tests.api.test_export import export
+from tests.api.test_moderation import make_admin, statements
+from tests.api.test_requests import ask, listed, unread
+from tests.kit import Api, Person, running
+
+SECRET = "a secret that both of them know and nobody else"
+BAD = "купи крипту"
+
+
+class Judge:
+    """A classifier: bad texts are `BAD`; how it answers can be changed while it runs."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, Any]] = []
+        self.seconds = 0.0
+        self.secret = SECRET
+        self.body: bytes | None = None
+        self.status = b"200 OK"
+        self.url = ""
+
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection: questions one after the other."""
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+                fields = dict(line.split(": ", 1) for line in head.split("\r\n")[1:] if ": " in line)
+                question = await reader.readexactly(int(fields["content-length"]))
+                assert fields["x-dating-signature"] == sign(SECRET, fields["x-dating-timestamp"], question)
+                asked = msgspec.json.decode(question)
+                self.asked.append(asked)
+                await asyncio.sleep(self.seconds)
+                score = 0.9 if BAD in asked["text"] else 0.1
+                body = msgspec.json.encode({"score": score, "reason": "spam"}) if self.body is None else self.body
+                signature = sign(self.secret, fields["x-dating-signature"], body).encode()
+                writer.write(b"HTTP/1.1 %b\r\nContent-Length: %d\r\n" % (self.status, len(body)))
+                writer.write(b"Location: http://127.0.0.1:1/\r\nX-Dating-Signature: %b\r\n\r\n%b" % (signature, body))
+                await writer.drain()
+        writer.close()
+
+
+@pytest.fixture
+async def judge() -> AsyncIterator[Judge]:
+    """One on a free port."""
+    judge = Judge()
+    server = await asyncio.start_server(judge.answer, "127.0.0.1", 0)
+    judge.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/judge"
+    yield judge
+    server.close()
+
+
+def judged(settings: Settings, url: str, **changes: Any) -> Settings:
+    """The same server with this classifier."""
+    return msgspec.structs.replace(
+        settings,
+        **{
+            "classifier_url": url,
+            "classifier_secret": SECRET,
+            "classifier_private": True,
+            "classifier_seconds": 0.5,
+            "classifier_attempts": 1,
+            **changes,
+        },
+    )
+
+
+async def until(look: Callable[[], Awaitable[Any]]) -> Any:
+    """Wait until there is something; it."""
+    async with asyncio.timeout(10):
+        while not (found := await look()):
+            await asyncio.sleep(0.02)
+    return found
+
+
+async def settled(api: Api) -> None:
+    """Wait until nothing is to be asked any more."""
+
+    async def rows(tx: Any) -> int:
+        return int(await tx.one(int, "SELECT COUNT(*) FROM screenings WHERE due_at IS NOT NULL"))
+
+    async def none_left() -> bool:
+        return not await api.app.state.db.read(rows)
+
+    await until(none_left)
+
+
+async def held(moderator: Person) -> list[dict[str, Any]]:
+    """The queue."""
+    return list((await moderator.get("/api/moderation/held")).json()["messages"])
+
+
+async def told(ears: Listening) -> list[list[tuple[str, Any]]]:
+    """What each heard: the type, and what was said."""
+    return [[(event["type"], event.get("content")) for event in events] for events in await ears.heard()]
+
+
+async def test_a_harmless_message_is_held_and_released(settings: Settings, judge: Judge) -> None:
+    """Until the answer only the sender's devices know of it; then both hear it once, at the end of the chat, in their order."""
+    judge.seconds = 0.2
+    async with running(judged(settings, judge.url)) as api:
+        anna, boris = await api.people(2)
+        chat_id = await anna.match(boris)
+        ears = await listen(anna, boris)
+        first = await anna.say(chat_id, "раз", client_id="k-1")
+        assert (await told(ears), (await history(boris, chat_id))[1:]) == ([[("message", "раз")], []], [])
+        assert (await history(anna, chat_id))[-1] == first
+        assert [one["last_message"] for one in (await anna.get("/chats")).json()] == ["раз"]
+        again = await anna.post("/messages/send", json={"chat_id": chat_id, "content": "раз", "client_id": "k-1"})
+        assert (again.status_code, again.json()) == (200, first)
+        assert await refused(anna, "/messages/send", chat_id=chat_id, content="два", client_id="k-1") == (409, "client_id_reused")
+        for text in ("два", "три", "четыре"):
+            await anna.say(chat_id, text)
+        await told(ears)
+        await settled(api)
+        mine, theirs = await told(ears)
+        assert theirs == [("message", text) for text in ("раз", "два", "три", "четыре")]
+        assert [one for one in mine if one[0] == "message"] == theirs
+        assert [kind for kind, _ in mine] == ["message_deleted", "message"] * 4
+        assert [one["content"] for one in (await history(boris, chat_id))[1:]] == ["раз", "два", "три", "четыре"]
+        assert await history(anna, chat_id) == await history(boris, chat_id)
+        assert (await unread(boris), await unread(anna)) == ((4, 1, 0), (0, 0, 0))
+        assert await api.count("screenings") == 0
+        assert {frozenset(one) for one in judge.asked} == {frozenset(("id", "text", "kind"))}
+        again = await anna.post("/messages/send", json={"chat_id": chat_id, "content": "раз", "client_id": "k-1"})
+        assert (again.status_code, again.json()["content"]) == (200, "раз")
+
+
+async def test_a_bad_message_waits_for_a_moderator(settings: Settings, judge: Judge) -> None:
+    """It is delivered to nobody; a moderator sees its words after taking it, and lets it go or removes it with a statement."""
+    async with running(judged(settings, judge.url)) as api:
+        anna, boris, maria = await api.people(3)
+        await make_admin(api, maria)
+        chat_id = await anna.match(boris)
+        ears = await listen(anna, boris)
+        sent = [await anna.say(chat_id, f"{BAD} {n}") for n in range(3)]
+        await anna.say(chat_id, "привет")
+        await settled(api)
+        assert (await told(ears))[1] == [("message", "привет")]
+        queue = await until(lambda: held(maria))
+        assert [(one["message_id"], one["held"], one["score"], one["reason"]) for one in queue] == [
+            (one["id"], True, 0.9, "spam") for one in sent
+        ]
+        assert BAD not in str(queue)
+        assert [one["content"] for one in (await export(anna))["held_messages"]] == [f"{BAD} {n}" for n in range(3)]
+        assert (await export(boris))["held_messages"] == []
+        await ears.heard()
+        path = "/api/moderation/held/{}/{}".format
+        for person in (anna, boris):
+            assert await refused(person, path(sent[0]["id"], "assign")) == (404, "not_found")
+        assert await refused(maria, path(sent[0]["id"], "resolve"), action="release") == (404, "case_not_found")
+        assert (await do(maria, path(sent[0]["id"], "assign")))["content"] == f"{BAD} 0"
+        await do(maria, path(sent[0]["id"], "resolve"), action="release")
+        assert await told(ears) == [[("message_deleted", None), ("message", f"{BAD} 0")], [("message", f"{BAD} 0")]]
+        assert await refused(maria, path(sent[0]["id"], "resolve"), action="release") == (404, "case_not_found")
+        await do(maria, path(sent[1]["id"], "assign"))
+        assert await refused(maria, path(sent[1]["id"], "resolve"), action="remove") == (400, "explanation_missing")
+        await do(maria, path(sent[1]["id"], "resolve"), action="remove", explanation="Реклама.")
+        assert [[kind for kind, _ in events] for events in await told(ears)] == [["message_deleted", "statement"], []]
+        assert [(one["action"], one["reason"], one["explanation"]) for one in await statements(anna)] == [
+            ("remove", "spam", "Реклама.")
+        ]
+        assert [one["content"] for one in (await history(anna, chat_id))[1:]] == [f"{BAD} 2", "привет", f"{BAD} 0"]
+        await do(anna, f"/api/messages/{sent[2]['id']}/delete")
+        assert (await held(maria), await api.count("screenings")) == ([], 0)
+        page = (await maria.get("/api/moderation/transparency")).json()
+        assert (page["screening"], page["waiting"]) == ("hold", 0)
+        log = (await maria.get("/api/moderation/audit")).json()["rows"]
+        assert [row["action"] for row in log][:4] == ["remove held", "view held", "release held", "view held"]
+
+
+@pytest.mark.parametrize("fault", ["slow", "down", "signature", "garbage", "score", "error", "redirect", "large"])
+async def test_a_classifier_that_fails(settings: Settings, judge: Judge, fault: str) -> None:
+    """Whatever is wrong, a message is delivered after the last attempt (open), or waits for a moderator (hold)."""
+    if fault == "slow":
+        judge.seconds = 5
+    if fault == "signature":
+        judge.secret = "another secret that nobody else knows at all"
+    judge.body = {"garbage": b"<html>", "score": b'{"score": 7}', "large": b" " * 20_000 + b'{"score": 0}'}.get(fault)
+    judge.status = {"error": b"500 No", "redirect": b"307 Elsewhere"}.get(fault, b"200 OK")
+    url = "http://127.0.0.1:1/" if fault == "down" else judge.url
+    settings = judged(settings, url, classifier_seconds=0.2, classifier_failure="hold")
+    async with running(settings) as api:
+        anna, boris, maria = await api.people(3)
+        await make_admin(api, maria)
+        chat_id = await anna.match(boris)
+        sent = await anna.say(chat_id, "привет")
+        await settled(api)
+        assert [(one["message_id"], one["score"]) for one in await held(maria)] == [(sent["id"], None)]
+        assert await boris.told() == ["match"]
+    if fault == "slow":
+        async with running(judged(settings, url, classifier_seconds=0.2, classifier_failure="open")) as api:
+            answer = await api.http.post("/login", json={"username": anna.username, "password": "correct horse battery"})
+            again = Person(api, {**answer.json(), "user_id": anna.id})
+            await again.say(chat_id, "ещё")
+            await settled(api)
+            assert [one["content"] for one in await history(again, chat_id)][-1] == "ещё"
+            assert await api.count("screenings") == 1
+
+
+async def test_attempts_are_bounded_and_the_last_counts(settings: Settings, judge: Judge) -> None:
+    """A classifier that comes back is asked again after a pause, and its answer counts."""
+    judge.body = b"busy"
+    async with running(judged(settings, judge.url, classifier_attempts=3)) as api:
+        anna, boris = await api.people(2)
+        chat_id = await anna.match(boris)
+        await anna.say(chat_id, "привет")
+
+        async def was_asked() -> bool:
+            return bool(judge.asked)
+
+        await until(was_asked)
+        judge.body = None
+        await settled(api)
+        assert (len(judge.asked), await boris.told()) == (2, ["match", "message"])
+
+
+async def test_scores_of_delivered_messages(settings: Settings, judge: Judge) -> None:
+    """By `score` everything is delivered at once, edits too; a bad one is shown to moderators, who may remove it."""
+    async with running(judged(settings, judge.url, classifier_mode="score")) as api:
+        anna, boris, maria = await api.people(3)
+        await make_admin(api, maria)
+        chat_id = await anna.match(boris)
+        good, bad = await anna.say(chat_id, "привет"), await anna.say(chat_id, BAD)
+        assert await boris.told() == ["match", "message", "message"]
+        await settled(api)
+        assert [(one["message_id"], one["held"]) for one in await held(maria)] == [(bad["id"], False)]
+        await do(anna, f"/api/messages/{good['id']}/edit", content=f"и ещё {BAD}")
+        await settled(api)
+        assert [one["message_id"] for one in await held(maria)] == [good["id"], bad["id"]]
+        assert (await do(maria, f"/api/moderation/held/{bad['id']}/assign"))["content"] == BAD
+        await do(maria, f"/api/moderation/held/{bad['id']}/resolve", action="remove", explanation="Реклама.")
+        assert (await history(boris, chat_id))[-1]["deleted"] is True
+        assert [one["content"] for one in (await history(boris, chat_id))[1:]] == [f"и ещё {BAD}", ""]
+        await do(maria, f"/api/moderation/held/{good['id']}/assign")
+        await do(maria, f"/api/moderation/held/{good['id']}/resolve", action="release")
+        assert (await held(maria), (await boris.told())[-1]) == ([], "message_deleted")
+
+
+async def test_a_held_request_is_one_message(settings: Settings, judge: Judge) -> None:
+    """A held first message is the one that may be sent; released, it is a request. After a block it comes to nobody."""
+    async with running(judged(settings, judge.url)) as api:
+        anna, boris, clara, maria = await api.people(4)
+        await make_admin(api, maria)
+        chat_id = await ask(anna, boris, BAD)
+        assert await refused(anna, "/messages/send", chat_id=chat_id, content="x") == (403, "answer_awaited")
+        other = await anna.match(clara)
+        lost = await anna.say(other, f"{BAD}!")
+        await settled(api)
+        assert (await listed(boris, "/chats/requests"), await unread(boris)) == ([], (0, 0, 0))
+        await clara.post(f"/api/users/{anna.id}/block")
+        for one in await held(maria):
+            await do(maria, f"/api/moderation/held/{one['message_id']}/assign")
+            await do(maria, f"/api/moderation/held/{one['message_id']}/resolve", action="release")
+        assert await listed(boris, "/chats/requests") == [(chat_id, "received", 1)]
+        assert (await clara.told(), await api.count("screenings")) == (["hidden"], 0)  # the match, since the block
+        assert lost["content"] not in str(await clara.inbox())
+
+
+async def test_two_processes_release_once(settings: Settings, judge: Judge) -> None:
+    """A claim is one process's; whoever settles first delivers, and nobody after them."""
+    async with running(judged(settings, judge.url, classifier_failure="hold")) as api:
+        anna, boris, maria = await api.people(3)
+        await make_admin(api, maria)
+        chat_id = await anna.match(boris)
+        sent = await anna.say(chat_id, BAD)
+        await settled(api)
+        await do(maria, f"/api/moderation/held/{sent['id']}/assign")
+        path = f"/api/moderation/held/{sent['id']}/resolve"
+        answers = await asyncio.gather(*[maria.post(path, json={"action": "release"}) for _ in range(4)])
+        assert {answer.status_code for answer in answers} <= {200, 404}
+        assert (await boris.told(), [one["content"] for one in await history(boris, chat_id)][1:]) == (
+            ["match", "message"],
+            [BAD],
+        )
+
+        async def claim() -> int:
+            return len(await api.app.state.db.write(hold_queries.claim, 8, api.app.state.db.clock() + 1))
+
+        assert await claim() == 0
+
+
+async def test_without_a_classifier_rules_alone_judge(api: Api) -> None:
+    """Which is the default, and said."""
+    anna, boris, maria = await api.people(3)
+    await make_admin(api, maria)
+    await anna.say(await anna.match(boris), BAD)
+    assert await boris.told() == ["match", "message"]
+    assert await api.count("screenings") == 0
+    assert (await maria.get("/api/moderation/transparency")).json()["screening"] == "rules"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"classifier_url": "http://classifier.example.org/"},
+        {"classifier_url": "ftp://classifier.example.org/", "classifier_private": True},
+        {"classifier_url": "https://user:word@classifier.example.org/"},
+        {"classifier_url": "https://classifier.example.org/", "classifier_secret": "short"},
+        {"classifier_url": "https://classifier.example.org/", "classifier_secret": None},
+    ],
+    ids=str,
+)
+def test_an_unsafe_classifier_is_refused_at_the_start(changes: dict[str, Any]) -> None:
+    """No http unless private ones are allowed, no user in the address, no weak secret."""
+    with pytest.raises(SettingsError, match="DATING_CLASSIFIER"):
+        create_app(Settings(**{"classifier_secret": SECRET, **changes}))
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "localhost", "[::1]", "0x7f.1", "2130706433", "169.254.169.254", "10.0.0.1", "0.0.0.0"]
+)
+async def test_private_addresses_are_not_asked(host: str) -> None:
+    """Whatever the form or the name: no connection is made."""
+    connected = False
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connected
+        connected = True
+        writer.close()
+
+    canary = await asyncio.start_server(accept, "127.0.0.1", 0, family=socket.AF_INET)
+    port = canary.sockets[0].getsockname()[1]
+    classifier = Classifier(Settings(classifier_url=f"https://{host}:{port}/", classifier_secret=SECRET, classifier_seconds=1))
+    with pytest.raises(ClassifierFailed):
+        await classifier.ask(Question(1, "x"))
+    await classifier.close()
+    canary.close()
+    assert not connected
+
+
+@pytest.mark.parametrize(
+    ("address", "public"),
+    [
+        ("93.184.215.14", True), ("2606:2800:21f:cb07:6820:80da:af6b:8b2c", True), ("::ffff:10.0.0.1", False),
+        ("::ffff:127.0.0.1", False),
+        ("64:ff9b::7f00:1", False), ("2002:7f00:1::", False), ("fe80::1%eth0", False), ("fc00::1", False), ("224.0.0.1", False),
+        ("100.64.0.1", False), ("192.0.2.1", False), ("::", False), ("255.255.255.255", False),
+    ],
+)  # fmt: skip
+def test_public_addresses(address: str, public: bool) -> None:
+    """Only what the whole internet reaches, and no other address inside another."""
+    assert is_public(address) is public
+
+
+async def test_an_answer_fits_its_question_alone(judge: Judge) -> None:
+    """The signature covers the question's; a judgement is what was signed."""
+    settings = judged(Settings(), judge.url)
+    classifier = Classifier(settings)
+    assert await classifier.ask(Question(7, BAD)) == Judgement(0.9, False, "spam")
+    judge.secret = "x" * 40
+    with pytest.raises(ClassifierFailed):
+        await classifier.ask(Question(7, BAD))
+    await classifier.close()
