@@ -1,9 +1,12 @@
 """The matching behind the daily picks: stable, both ways, the same code for every orientation."""
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dating.matching import pairing
 from dating.matching.pairing import Pairs, Pool
@@ -43,6 +46,25 @@ def run(pool: Pool, each: int = 3, apart: Any = NOBODY) -> Pairs:
     return pairing.pair(pool, apart, each, 1, DEFAULT)
 
 
+def value_all(pool: Pool) -> Any:
+    """The value of every pair, both ways round."""
+    half = pairing.value(pool, DEFAULT)
+    return half + half.T
+
+
+def take_simply(values: Any, each: int) -> list[tuple[int, int]]:
+    """The same matching, edge by edge: the best first, of equals that of the first row, then of the first column."""
+    rows, columns = np.nonzero(values)
+    room = [each] * len(values)
+    taken = []
+    for _, one, other in sorted(zip(-values[rows, columns], rows.tolist(), columns.tolist(), strict=True)):
+        if room[one] and room[other]:
+            room[one] -= 1
+            room[other] -= 1
+            taken.append((one, other))
+    return taken
+
+
 def find_blocking(values: Any, pairs: Pairs, each: int) -> list[tuple[int, int]]:
     """Pairs who would both rather have each other than the worst that they got (or an empty place)."""
     mine: dict[int, list[float]] = {person: [] for person in range(len(values))}
@@ -66,7 +88,49 @@ def test_the_matching_is_stable(seed: int) -> None:
     pool = make(700 if seed == 0 else 90, seed)
     pairs = run(pool)
     assert max(np.bincount(np.concatenate((pairs.one, pairs.other)))) <= 3
-    assert find_blocking(pairing.value(pool, DEFAULT), pairs, 3) == []
+    assert find_blocking(value_all(pool), pairs, 3) == []
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    count=st.integers(0, 60),
+    levels=st.sampled_from([1, 2, 5, 100, 10**6]),
+    share=st.sampled_from([0.02, 0.3, 1.0]),
+    common=st.booleans(),
+    each=st.integers(1, 4),
+    at_once=st.sampled_from([1, 3, 50, pairing.EDGES]),
+)
+@settings(max_examples=300, deadline=None)
+def test_bands_change_nothing(seed: int, count: int, levels: int, share: float, common: bool, each: int, at_once: int) -> None:
+    """In few or many bands, with values of one's own or the same for everybody, many of them equal, most of them none: the
+    pairs and their order are those of the simple way."""
+    dice = np.random.default_rng(seed)
+    worth = np.multiply.outer(*[dice.random(count)] * 2) if common else dice.random((count, count))
+    values = np.triu(np.ceil(worth * levels) / levels * (dice.random((count, count)) < share), 1).astype(np.float32)
+    expected = take_simply(values, each)
+    pairs = pairing.take_best(values.copy(), each, at_once)
+    assert list(zip(pairs.one.tolist(), pairs.other.tolist(), strict=True)) == expected
+    assert (pairs.value == [values[edge] for edge in expected]).all()
+
+
+def test_a_crowd_of_equals_is_paired() -> None:
+    """A whole pool of people of whom nothing is known: everybody gets their places, in few bands."""
+    count = 1000
+    alike = {"age": np.full(count, 30, np.float32), "choosiness": np.zeros(count, np.float32)}
+    pool = make(count, **alike, appeal=np.zeros(count, np.float32), topics=np.zeros((count, 0)), gender=np.full(count, MALE))
+    pairs = run(pool)
+    assert (np.bincount(np.concatenate((pairs.one, pairs.other))) == 3).all()
+
+
+def test_a_pool_keeps_its_memory_within_bounds() -> None:
+    """Nothing but the values has a number for each pair of people: twice their size is never taken at once."""
+    pool = make(1500, 9)
+    run(make(10))
+    tracemalloc.start()
+    run(pool)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 3 * 4 * 1500**2, most
 
 
 def test_the_value_is_that_of_the_ranking() -> None:
@@ -76,8 +140,7 @@ def test_the_value_is_that_of_the_ranking() -> None:
     from dating.matching.ranking import People, Viewer, log_odds
 
     pool = make(40, 3)
-    found = pairing.value(pool, DEFAULT)
-    assert (found == found.T).all()
+    found = value_all(pool)
     bits = np.array([1, 2, 4, 8])[pool.kind]
     for row in range(3):
         people = People(
@@ -122,13 +185,13 @@ def test_rules_hold_both_ways() -> None:
     age = np.array([20, 30, 40, np.nan], np.float32)
     least, most = np.array([18, 25, 18, 18], np.float32), np.array([120, 35, 120, 120], np.float32)
     free = np.array([True, False, True, True])
-    values = pairing.value(make(4, age=age, min_age=least, max_age=most, any_age=free), DEFAULT)
+    values = value_all(make(4, age=age, min_age=least, max_age=most, any_age=free))
     assert (values[1] == 0).all()
     assert values[0, 2] > 0
     assert values[0, 3] > 0
     place = np.array([[1, 0, 0], [1, 0, 0], [0, 1, 0], [np.nan, 0, 0]], float)
     reach = np.array([0.5, -np.inf, -np.inf, -np.inf])
-    values = pairing.value(make(4, place=place, reach=reach), DEFAULT)
+    values = value_all(make(4, place=place, reach=reach))
     assert (values[0] > 0).tolist() == [False, True, False, False]
     assert values[1, 3] > 0
 
@@ -151,7 +214,7 @@ def test_whoever_had_no_good_pick_comes_first() -> None:
         pool = make(3, **columns, **alike, topics=np.zeros((3, 4), np.float32), lonely=np.arange(3) == lonely)
         pairs = run(pool, 1)
         assert {int(pairs.one[0]), int(pairs.other[0])} == {lonely, 2}
-        assert pairs.value[0] == pytest.approx(pairing.value(pool, DEFAULT)[lonely, 2])
+        assert pairs.value[0] == pytest.approx(value_all(pool)[lonely, 2])
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3])
@@ -166,7 +229,7 @@ def test_absurd_numbers_break_nothing() -> None:
     """NaN and infinite log-odds: every value is a probability, and there are pairs."""
     odd = np.array([np.nan, np.inf, -np.inf, 1e30, -1e30, 0], np.float32)
     pool = make(6, choosiness=odd, appeal=odd[::-1].copy(), age=np.full(6, np.nan, np.float32))
-    values = pairing.value(pool, DEFAULT)
+    values = value_all(pool)
     assert np.isfinite(values).all()
     assert (values >= 0).all()
     assert (values <= 1).all()

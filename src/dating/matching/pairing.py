@@ -22,10 +22,13 @@ Numbers = NDArray[np.int64]
 Bits = NDArray[np.int8]
 
 MOST = 4000  # people in a pool
-BLOCK = 500  # rows computed at once
+BLOCK = 250  # rows and columns computed at once
 TOPICS = 64  # interests that are compared: the commonest of the pool
 MOST_ODDS = 10.0  # log-odds of one term: the products of all stay finite
-BONUS = 2.0  # for whoever had no good pick lately; a power of two, so that both ends agree on a value to the last bit
+BONUS = 2.0  # for whoever had no good pick lately; a power of two, so that it can be taken out again to the last bit
+EDGES = 200_000  # sorted at once; ten times as many where they are equal
+SAMPLE = 60_000  # edges from which is guessed how good the best are
+STRIDE = 4000  # edges looked at before those of people without a place are dropped
 
 
 class Pool(NamedTuple):
@@ -33,7 +36,7 @@ class Pool(NamedTuple):
 
     `age` is NaN where it was not said; `any_age` says that the person has no rule about it. `place` are unit vectors, NaN where
     unknown; `reach` is the cosine of the farthest that the person accepts, -inf for no rule. `topics` is one column for each
-    interest. `lonely`: no good pick lately.
+    interest, `TOPICS` at most, above 0 for whoever has it. `lonely`: no good pick lately.
     """
 
     ids: Numbers
@@ -70,41 +73,38 @@ def pair(pool: Pool, apart: Numbers, each: int, seed: int, weights: Weights) -> 
     place[order] = np.arange(count)
     columns: list[Any] = [column[order] for column in pool]
     shuffled = Pool(*columns)
-    values = value(shuffled, weights)
-    if len(apart):
-        one, other = place[apart[:, 0]], place[apart[:, 1]]
-        values[one, other] = values[other, one] = 0
     bonus = np.where(shuffled.lonely, np.float32(BONUS), np.float32(1))
-    values *= bonus[:, None]
-    values *= bonus
+    values = value(shuffled, weights, bonus)
+    if len(apart):
+        ends = np.sort(place[apart], axis=1)
+        values[ends[:, 0], ends[:, 1]] = 0
     found = take_best(values, each)
     raw = found.value / (bonus[found.one] * bonus[found.other])
     return Pairs(order[found.one], order[found.other], raw)
 
 
-def value(pool: Pool, weights: Weights) -> Floats:
-    """p_ij · p_ji of every pair; 0 where either does not fit the other's rules. Half of it is computed, the rest mirrored."""
+def value(pool: Pool, weights: Weights, bonus: Floats | None = None) -> Floats:
+    """p_ij · p_ji, times the bonus of both, of every pair i < j; 0 where either does not fit the other's rules, and elsewhere."""
     count = len(pool.ids)
-    values = np.empty((count, count), np.float32)
+    values = np.zeros((count, count), np.float32)
     terms = make_terms(pool, weights)
     for first in range(0, count, BLOCK):
         for second in range(first, count, BLOCK):
             rows, columns = slice(first, first + BLOCK), slice(second, second + BLOCK)
-            block = multiply(pool, terms, rows, columns, weights) * fit(pool, terms, rows, columns)
-            if first == second:
-                block = np.triu(block, 1)
-                block += block.T
-            values[rows, columns] = block
-            values[columns, rows] = block.T
+            block = multiply(pool, terms, rows, columns, weights)
+            block *= fit(pool, terms, rows, columns)
+            if bonus is not None:
+                block *= bonus[rows][:, None]
+                block *= bonus[columns]
+            values[rows, columns] = np.triu(block, 1) if first == second else block
     return values
 
 
 class Terms(NamedTuple):
-    """What each person brings into a pair, made so that a block is products and comparisons alone.
+    """What each person brings into a pair, made so that a block is sums, products and comparisons alone.
 
-    `base`, `choosiness` and `appeal` are exp(-x) of log-odds. `place` and `mirror` are (x, y, z, a, 1) and
-    (x, y, z, 1, a) with a = 0, or -3 and no x, y, z for a place that is not known: their product is the cosine, and below
-    every reach but none.
+    `base`, `choosiness` and `appeal` are exp(-x) of log-odds; `topics` has a bit for each interest. `place` is 0, 0, 0 where it
+    is not known. No matrix products: on a busy machine their threads wait for each other for longer than all of this takes.
     """
 
     base: Floats
@@ -114,16 +114,17 @@ class Terms(NamedTuple):
     age: Floats
     least: Floats
     most: Floats
+    topics: NDArray[np.uint64]
     place: NDArray[np.float64]
-    mirror: NDArray[np.float64]
+    lost: NDArray[np.bool_]
 
 
 def make_terms(pool: Pool, weights: Weights) -> Terms:
     """The terms of a pool."""
-    known: NDArray[np.bool_] = np.asarray(~np.isnan(pool.place).any(axis=1))
-    vector = np.where(known[:, None], pool.place, 0.0)
-    away, one = np.where(known, 0.0, -3.0)[:, None], np.ones((len(known), 1))
+    lost: NDArray[np.bool_] = np.asarray(np.isnan(pool.place).any(axis=1))
     said: NDArray[np.bool_] = np.asarray(~np.isnan(pool.age))
+    bits = np.zeros((len(pool.ids), TOPICS), np.uint8)
+    bits[:, : pool.topics.shape[1]] = pool.topics > 0
     return Terms(
         base=np.exp(-np.asarray(weights.base, np.float32)),
         choosiness=np.exp(-tidy(pool.choosiness)),
@@ -132,24 +133,26 @@ def make_terms(pool: Pool, weights: Weights) -> Terms:
         age=np.where(said, pool.age, np.float32(-1)),
         least=np.where(pool.any_age, np.float32(-np.inf), pool.min_age),
         most=np.where(pool.any_age, np.float32(np.inf), pool.max_age),
-        place=np.hstack((vector, away, one)),
-        mirror=np.hstack((vector, one, away)),
+        topics=np.packbits(bits, axis=1).view(np.uint64)[:, 0],
+        place=np.where(lost[:, None], 0.0, pool.place),
+        lost=lost,
     )
 
 
 def multiply(pool: Pool, terms: Terms, rows: slice, columns: slice, weights: Weights) -> Floats:
     """p_ij · p_ji of a block: 1 / (1 + exp(-odds_ij)) / (1 + exp(-odds_ji))."""
-    alike = (pool.topics[rows] * np.float32(weights.shared_interests)) @ pool.topics[columns].T
+    shared_topics = np.bitwise_count(np.bitwise_and.outer(terms.topics[rows], terms.topics[columns]))
+    alike = shared_topics * np.float32(weights.shared_interests)
     gap = np.subtract.outer(terms.years[rows], terms.years[columns])
     alike += np.abs(gap, out=gap) * np.float32(weights.age_gap)
     shared = np.exp(-np.clip(alike, -MOST_ODDS, MOST_ODDS, out=alike))
     mine, theirs = pool.kind[rows], pool.kind[columns]
-    there = terms.base[mine][:, theirs] * shared
+    there = (terms.base[:, theirs] * terms.appeal[columns])[mine]
     there *= terms.choosiness[rows][:, None]
-    there *= terms.appeal[columns]
-    back = terms.base.T[mine][:, theirs] * shared
+    there *= shared
+    back = (terms.base.T[:, theirs] * terms.choosiness[columns])[mine]
     back *= terms.appeal[rows][:, None]
-    back *= terms.choosiness[columns]
+    back *= shared
     there += 1
     back += 1
     there *= back
@@ -161,7 +164,7 @@ def fit(pool: Pool, terms: Terms, rows: slice, columns: slice) -> NDArray[np.boo
     """Which pairs of a block fit each other's rules. What is not said fits only where there is no rule about it."""
     found: NDArray[np.bool_] = np.bitwise_and.outer(pool.seeks[rows], pool.gender[columns]) != 0
     found &= np.bitwise_and.outer(pool.gender[rows], pool.seeks[columns]) != 0
-    cosine = terms.place[rows] @ terms.mirror[columns].T
+    cosine = measure(terms, rows, columns)
     found &= cosine >= pool.reach[rows][:, None]
     found &= cosine >= pool.reach[columns]
     found &= (terms.age[columns] >= terms.least[rows][:, None]) & (terms.age[columns] <= terms.most[rows][:, None])
@@ -169,44 +172,68 @@ def fit(pool: Pool, terms: Terms, rows: slice, columns: slice) -> NDArray[np.boo
     return found
 
 
+def measure(terms: Terms, rows: slice, columns: slice) -> NDArray[np.float64]:
+    """The cosines between the places of a block; -3, which is within no reach, where either is not known."""
+    cosine = np.zeros((len(terms.lost[rows]), len(terms.lost[columns])))
+    for axis in range(3):
+        cosine += np.multiply.outer(terms.place[rows, axis], terms.place[columns, axis])
+    cosine[terms.lost[rows]] = -3
+    cosine[:, terms.lost[columns]] = -3
+    return cosine
+
+
 def tidy(numbers: Floats) -> Floats:
     """Log-odds within bounds; 0 where they are no numbers."""
     return np.nan_to_num(np.clip(numbers.astype(np.float32), -MOST_ODDS, MOST_ODDS))
 
 
-def take_best(values: Floats, each: int) -> Pairs:
-    """The best edges, one after the other, until nobody has another; `values` is used up.
+def take_best(values: Floats, each: int, at_once: int = EDGES) -> Pairs:
+    """The best edges, one after the other, until nobody has another; `values` (of i < j) is used up.
 
-    An edge that is the best of both its ends is the next of both, whatever else there is: all such edges are taken at once. Of
-    equal edges the first row's counts, so at least one edge is taken each time.
+    Of equal edges that of the first row comes first, then that of the first column. They are taken in bands: about `at_once` of
+    the best that are left, sorted; then whoever has no place left is cut out, and with them most of what is left.
     """
-    count = len(values)
-    room = np.full(count, each)
-    best = np.argmax(values, axis=1) if count else np.zeros(0, np.int64)
-    alive = np.arange(count)
-    taken: list[tuple[Numbers, Numbers, Floats]] = []
-    while len(alive := alive[(values[alive, best[alive]] > 0) & (room[best[alive]] > 0)]):
-        one = alive[(best[best[alive]] == alive) & (alive < best[alive])]
-        if not len(one):
-            raise ValueError("the values of the two ends must be the same")
-        other = best[one]
-        taken.append((one, other, values[one, other]))
-        values[one, other] = values[other, one] = 0
-        np.subtract.at(room, np.concatenate((one, other)), 1)
-        alive = alive[room[alive] > 0]
-        stale = alive[(values[alive, best[alive]] == 0) | (room[best[alive]] == 0)]
-        best[stale] = find_best(values, stale, (room > 0).astype(np.float32))
-    if not taken:
-        return Pairs(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))
-    one, other, worth = (np.concatenate(column) for column in zip(*taken, strict=True))
-    order = np.argsort(-worth, kind="stable")
-    return Pairs(one[order], other[order], worth[order])
+    room = np.full(len(values), each)
+    alive = np.arange(len(values))
+    taken = [Pairs(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))]
+    while len(edges := list_best(values, at_once)):
+        one, other = np.divmod(edges, len(alive))
+        found = np.array(walk(one, other, room), np.int64)
+        one, other = one[found], other[found]
+        taken.append(Pairs(alive[one], alive[other], values[one, other]))
+        values[one, other] = 0
+        left = room > 0
+        alive, room = alive[left], room[left]
+        values = values[np.ix_(left, left)]
+    return Pairs(*map(np.concatenate, zip(*taken, strict=True)))
 
 
-def find_best(values: Floats, rows: Numbers, there: Floats) -> Numbers:
-    """The best partner of each row among those who are still `there` (1, else 0); by blocks, so that the copies stay small."""
-    best = np.empty(len(rows), np.int64)
-    for first in range(0, len(rows), BLOCK):
-        part = slice(first, first + BLOCK)
-        best[part] = np.argmax(values[rows[part]] * there, axis=1)
-    return best
+def list_best(values: Floats, at_once: int) -> Numbers:
+    """The places of about `at_once` best edges in the flat array, the best first, equals by place; all, if they are few."""
+    flat = values.reshape(-1)
+    step = len(flat) // SAMPLE | 1
+    sample = flat[::step]
+    sample = sample[sample > 0]
+    rank = at_once // step
+    floor = np.partition(sample, -rank - 1)[-rank - 1] if rank < len(sample) else np.float32(0)
+    edges = np.flatnonzero(flat >= floor if floor > 0 else flat > 0)
+    if len(edges) > 10 * at_once:  # too many are as good as the last one
+        better = flat[edges] > floor
+        edges = np.concatenate((edges[better], edges[~better][: 10 * at_once]))
+    return edges[np.argsort(-flat[edges], kind="stable")]
+
+
+def walk(one: Numbers, other: Numbers, room: Numbers) -> list[int]:
+    """Which of the edges are taken when they come in this order; `room` is what is left of everybody's places."""
+    found: list[int] = []
+    for first in range(0, len(one), STRIDE):
+        part = slice(first, first + STRIDE)
+        possible = np.flatnonzero((room[one[part]] > 0) & (room[other[part]] > 0)) + first
+        places = room.tolist()
+        for edge, low, high in zip(possible.tolist(), one[possible].tolist(), other[possible].tolist(), strict=True):
+            if places[low] and places[high]:
+                places[low] -= 1
+                places[high] -= 1
+                found.append(edge)
+        room[:] = places
+    return found
