@@ -111,6 +111,21 @@ async def test_what_is_used_up_is_refused_and_comes_back_at_midnight(frugal: Api
     assert (await anna.get("/swipe/limits")).json()["rewinds"] == {"per_day": 1, "left": 0}
 
 
+async def test_lists_of_people_to_swipe_say_what_is_left(settings: Settings) -> None:
+    """Every page from which somebody may be swiped says what is left, as the answer to the swipe will; others do not."""
+    async with running(msgspec.structs.replace(settings, likes_per_day=3)) as api:
+        anna, boris = await api.people(2)
+        await swipe(anna, boris, "like")
+        lists = [*(f"/profiles/search?order={order}" for order in ("recommended", "recent", "distance", "id")), "/picks"]
+        for path in [*lists, "/followers"]:
+            answer = await anna.get(path)
+            assert answer.status_code == 200
+            assert read_left(answer) == {"likes": 2, "superlikes": 5, "rewinds": 5, "boosts": 1}, path
+        assert "ratelimit" not in (await anna.get("/me")).headers
+        assert read_left(await anna.post("/boost"))["boosts"] == 0
+        assert read_left(await anna.get("/picks"))["boosts"] == 0
+
+
 async def test_what_is_not_limited_is_null(settings: Settings) -> None:
     """Without limits there is no header, and the list of what is left says null."""
     free = {"likes_per_day": 0, "superlikes_per_day": 0, "rewinds_per_day": 0, "boosts_per_day": 0}

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from litestar import get
+from litestar import Response, get
 from litestar.di import NamedDependency, Provide
 from litestar.params import QueryParameter
 from msgspec.structs import replace
@@ -15,6 +15,7 @@ from dating.matching.deck import Decks
 from dating.matching.explain import Explanation
 from dating.matching.exposure import read_budget
 from dating.matching.index import Index
+from dating.matching.limits import name_left, read_limits
 from dating.matching.picks import Pick
 from dating.matching.weights import read_weights
 from dating.profiles.models import Gender, Interest
@@ -58,7 +59,7 @@ FILTERED = {"filters": Provide(provide_filters, sync_to_thread=False)}
         "stands in for mine. Go on with `last_seen_id`, the last person of the page before. Distances are those of cells. "
         "Where too few fit, the recommended order goes on a little beyond my own ages and distance (except for dealbreakers), "
         "and `widened` says so. A card in ten at most is there by a boost, and is `boosted`. 429 when an account has been shown "
-        "very many people."
+        "very many people. The header `RateLimit` says what is left of my likes, superlikes, rewinds and boosts of today."
     ),
     tags=["Matching"],
     opt={"limit": "search"},
@@ -75,14 +76,16 @@ async def search(
     limit: Annotated[int | None, QueryParameter(ge=1, le=100, description="another name of page_size")] = None,
     last_seen_id: Annotated[int | None, QueryParameter(gt=-1, lt=2**53, description="the last person of the page before")] = None,
     order: Annotated[Order, QueryParameter(description="how people are sorted")] = "recommended",
-) -> list[Candidate]:
+) -> Response[list[Candidate]]:
     """One page of people."""
     wish = replace(filters, page_size=page_size or limit or 20, last_seen_id=last_seen_id, order=order)
-    if order != "recommended":
-        return await deck.browse(db, me.user_id, wish, read_budget(settings), index)
-    return await deck.recommend(
-        db, decks, me.user_id, wish, read_weights(settings), read_budget(settings), read_boosting(settings), index
-    )
+    budget = read_budget(settings)
+    if order == "recommended":
+        weights, boosting = read_weights(settings), read_boosting(settings)
+        page = await deck.recommend(db, decks, me.user_id, wish, weights, budget, boosting, index)
+    else:
+        page = await deck.browse(db, me.user_id, wish, budget, index)
+    return Response(page, headers=await name_left(db, me.user_id, read_limits(settings)))
 
 
 @get(
@@ -108,13 +111,17 @@ async def explain_search(
     "/picks",
     summary="Who fits me best today",
     description="At most three people a day (UTC), of a stable matching over everybody around: each pair is shown to both, and "
-    "whoever was swiped is gone. An empty list before the first of the day, or where nobody fits.",
+    "whoever was swiped is gone. An empty list before the first of the day, or where nobody fits. The header `RateLimit` says "
+    "what is left of my likes, superlikes, rewinds and boosts of today.",
     tags=["Matching"],
     opt={"limit": "search"},
 )
-async def list_picks(me: NamedDependency[Identity], db: NamedDependency[Database]) -> list[Pick]:
+async def list_picks(
+    me: NamedDependency[Identity], db: NamedDependency[Database], settings: NamedDependency[Settings]
+) -> Response[list[Pick]]:
     """My picks of today."""
-    return await db.read(picks.picks, me.user_id)
+    found = await db.read(picks.picks, me.user_id)
+    return Response(found, headers=await name_left(db, me.user_id, read_limits(settings)))
 
 
 handlers = [search, explain_search, list_picks]

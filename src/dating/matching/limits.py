@@ -1,7 +1,8 @@
 """What is limited by the day (UTC): likes, superlikes, rewinds, boosts.
 
-What is spent stays spent, even if the swipe is taken back; a repeat that changes nothing costs nothing. Every answer to a swipe
-says in the header `RateLimit` what is left, in the words of draft-ietf-httpapi-ratelimit-headers: `"likes";r=17;t=3600`.
+What is spent stays spent, even if the swipe is taken back; a repeat that changes nothing costs nothing. Every answer to a swipe,
+an undo or a boost, and every list of people to swipe, says in the header `RateLimit` what is left, in the words of
+draft-ietf-httpapi-ratelimit-headers: `"likes";r=17;t=3600`.
 """
 
 from typing import ClassVar

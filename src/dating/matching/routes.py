@@ -82,18 +82,21 @@ async def read_left(
     "/followers",
     summary="Who likes me and awaits my swipe",
     description="The latest first, with the notes of superlikes. "
-    "For the next page give the `id` of the last one as `last_seen_id`.",
+    "For the next page give the `id` of the last one as `last_seen_id`. The header `RateLimit` says what is left of my likes, "
+    "superlikes, rewinds and boosts of today.",
     tags=TAGS,
 )
 async def list_followers(
     me: NamedDependency[Identity],
     db: NamedDependency[Database],
+    settings: NamedDependency[Settings],
     limit: Limit = 20,
     offset: Offset = 0,
     last_seen_id: Cursor = None,
-) -> list[Follower]:
+) -> Response[list[Follower]]:
     """One page of the people who like me."""
-    return await db.read(service.followers, me.user_id, limit, offset, last_seen_id)
+    found = await db.read(service.followers, me.user_id, limit, offset, last_seen_id)
+    return Response(found, headers=await name_left(db, me.user_id, read_limits(settings)))
 
 
 @get(
