@@ -173,8 +173,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     ranking_optimism: Annotated[Factor, Meta(description="deviations added to the appeal of people not known yet")] = 0.5
     ranking_random_share: Annotated[Share, Meta(description="share of the slots filled by chance, to learn from")] = 0.05
     ranking_newcomer_share: Annotated[Share, Meta(description="most slots kept for newcomers who lack impressions")] = 0.2
-    ranking_first_impressions: Annotated[int, Meta(ge=0, le=1000, description="impressions that a newcomer is sure to get")] = 10
-    ranking_first_hours: Annotated[Factor, Meta(description="hours after joining in which they are given")] = 48.0
+    ranking_first_impressions: Annotated[
+        int, Meta(ge=0, le=1000, description="impressions up to which a newcomer has places kept")
+    ] = 10
+    ranking_first_hours: Annotated[Factor, Meta(description="hours after joining in which they are kept")] = 48.0
     ranking_shared_interests: Annotated[Slope, Meta(description="log-odds of a like for each interest of both")] = 0.044
     ranking_age_gap: Annotated[Slope, Meta(description="log-odds of a like for each year between two people")] = -0.041
     first_messages: Annotated[int, Meta(ge=1, le=100, description="messages to somebody who is no match until they answer")] = 1
@@ -208,7 +210,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     limit_find: Annotated[Limit, Meta(description="searches of one person in messages, chats and names")] = "60/minute"
     limit_names: Annotated[Limit, Meta(description="pages of names, among them, that one person is shown")] = "500/day"
     limit_profile: Annotated[Limit, Meta(description="other people's profiles opened by one person")] = "2000/day"
-    limit_location: Annotated[Limit, Meta(description="places one person may set")] = "20/hour"
+    limit_location: Annotated[Limit, Meta(description="places one person may set in a short time")] = "20/hour"
+    limit_places: Annotated[Limit, Meta(description="places one person may set in a long time")] = "60/day"
     limit_call: Annotated[Limit, Meta(description="calls that one person begins")] = "20/minute"
     limit_signal: Annotated[Limit, Meta(description="what one person's devices say during calls")] = "1200/minute"
     limit_export: Annotated[Limit, Meta(description="archives of their data that one person may ask for")] = "5/hour"

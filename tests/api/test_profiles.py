@@ -295,6 +295,20 @@ async def test_the_twenty_first_jump_is_refused(settings: Settings) -> None:
         await change(person, bio="не место")
 
 
+async def test_jumps_are_limited_by_the_day_too(settings: Settings) -> None:
+    """Whoever stays within the jumps of an hour runs out of those of a day, also by travelling; then they stay where they are."""
+    wide = msgspec.structs.replace(settings, rate_limits=True, limit_location="1000/hour", limit_places="6/day")
+    async with running(wide) as api:
+        person = await api.person(**BERLIN)
+        for jump in range(1, 4):
+            await change(person, latitude=52.52 + jump * 0.05, longitude=13.405)
+            await change(person, travel={"latitude": 48 + jump, "longitude": 2})
+        refused = await person.patch("/me", json={"travel": {"latitude": 10, "longitude": 10}})
+        assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited")
+        assert int(refused.headers["retry-after"]) > 3600
+        assert (await person.get("/me")).json()["travel"]["latitude"] > 50
+
+
 @pytest.mark.parametrize("place", [(90, 0), (-90, 13), (0, 180), (0, -180), (-17.5, 179.9999)])
 async def test_odd_places_are_places(api: Api, place: tuple[float, float]) -> None:
     """Poles and the antimeridian are kept and answered like other places."""

@@ -1,6 +1,7 @@
 """`dating simulate` on small populations: what it says is the same for a seed, keeps the hard rules, and orders the policies."""
 
 import io
+from collections import defaultdict
 from pathlib import Path
 
 import msgspec
@@ -8,10 +9,11 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from dating.matching.ranking import Weights
 from dating.simulation import NO_PLOTS, compare, write
 from dating.simulation.figures import gini, lorenz, measure, spread
 from dating.simulation.market import PASSED, SWIPED, Market, Outcome, Policy, play, room_left
-from dating.simulation.policies import POLICIES
+from dating.simulation.policies import POLICIES, ours
 from dating.simulation.population import DAYS, FEMALE, MALE, YES, Integers, plan_sessions, populate
 
 
@@ -96,6 +98,25 @@ def test_the_order_of_the_policies() -> None:
     assert matches == sorted(matches)
     assert found["ours"].effective_matches > 1.1 * found["popularity"].effective_matches
     assert found["ours"].newcomers_matched > found["random"].newcomers_matched
+
+
+def test_newcomers_are_seen_by_ten_in_two_days() -> None:
+    """Every newcomer whom a hundred people fit, and the last of them far earlier than if no places were kept."""
+    kept, free = (time_first_views(policy) for policy in (POLICIES["ours"], ours(Weights(newcomer_share=0.0))))
+    assert len(kept) > 20
+    assert max(kept) <= 2
+    assert max(kept) < max(free) / 2
+
+
+def time_first_views(policy: Policy) -> list[float]:
+    """After how many days each newcomer was seen by ten, of those whom a hundred people fit and who had two days for it."""
+    people = populate(300, 1)
+    seen: dict[int, list[float]] = defaultdict(list)
+    for page in play(people, plan_sessions(people), policy).pages:
+        for other in page.others.tolist():
+            seen[other].append(page.time - people.joined[other])
+    newcomers = np.flatnonzero((people.joined > 0) & (people.joined <= DAYS - 2)).tolist()
+    return [seen[person][9] if len(seen[person]) > 9 else DAYS for person in newcomers if people.fits(person).sum() >= 100]
 
 
 def test_random_slots_are_logged() -> None:

@@ -61,7 +61,7 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True):
     room: float = 7.0  # matches a week for which somebody has time
     optimism: float = 0.5  # standard deviations added to an appeal
     random_share: float = 0.05  # of the slots, filled by chance and logged with the chance
-    first_impressions: int = 10  # that a newcomer is sure to get
+    first_impressions: int = 10  # up to which a newcomer has slots kept
     first_hours: float = 48.0  # within this time after joining
     newcomer_share: float = 0.2  # of the slots, at most, kept for newcomers who lack impressions
     shared_interests: float = 0.044  # log-odds for each interest of both

@@ -121,9 +121,10 @@ async def change(tx: Transaction, user_id: int, fields: ProfileFields, hysteresi
 async def change_mine(
     db: Database, commit: Commit, throttle: Throttle, user_id: int, fields: ProfileFields, hysteresis_meters: float
 ) -> Me:
-    """The same as a request: moving to another cell counts towards the limit of places. Raises RateLimited as well."""
+    """The same as a request: moving to another cell counts towards both limits of places. Raises RateLimited as well."""
     if await db.read(would_move, user_id, fields, hysteresis_meters):
         await throttle.take("location", str(user_id))
+        await throttle.take("places", str(user_id))
     return await commit(change, user_id, fields, hysteresis_meters)
 
 
