@@ -2,11 +2,11 @@
 
 from html import escape
 
-from dating.matching.fairness import Fairness, Group
+from dating.matching.fairness import BANDS, Fairness, Group
 
-WIDTH, HEIGHT = 900, 470
+WIDTH, HEIGHT = 900, 480
 SIDE, LEFT, TOP = 320, 60, 80
-BARS_LEFT, BAR, GAP = 620, 220, 34
+BARS_LEFT, BAR, GAP, BREAK = 620, 220, 31, 16
 STYLE = "text{font:14px system-ui,sans-serif;fill:#222}.t{font-size:20px;font-weight:600}.s{fill:#444;font-size:12px}"
 
 
@@ -33,22 +33,37 @@ def draw_curve(page: Fairness) -> list[str]:
     """The Lorenz curve of exposure beside perfect equality."""
     steps = len(page.lorenz) - 1
     figures = (
-        f"{page.people} active people; without a match {page.without_a_match:.0%}; "
-        f"effective matches {page.effective_matches:.2f}; likes unanswered {page.unanswered:.1f} for each"
+        f"{page.people:,} active people; {page.without_a_match:.0%} of them without a match; on average "
+        f"{page.effective_matches:.2f} effective matches and {page.unanswered:.1f} likes that await an answer"
     )
     places = [(LEFT + SIDE * n / steps, TOP + SIDE * (1 - share)) for n, share in enumerate(page.lorenz)]
     points = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
     bottom, right = TOP + SIDE, LEFT + SIDE
     return [
         f'<rect x="{LEFT}" y="{TOP}" width="{SIDE}" height="{SIDE}" fill="none" stroke="#bbb"/>',
+        *draw_grid(),
         f'<line x1="{LEFT}" y1="{bottom}" x2="{right}" y2="{TOP}" stroke="#999" stroke-dasharray="5 4"/>',
+        f'<text class="s" x="{LEFT + SIDE * 0.5}" y="{TOP + SIDE * 0.45}" text-anchor="end">if all were shown alike</text>',
         f'<polygon points="{LEFT},{bottom} {points} {right},{bottom}" fill="#3b6fb6" fill-opacity=".15"/>',
         f'<polyline points="{points}" fill="none" stroke="#3b6fb6" stroke-width="2.5"/>',
         f'<text x="{LEFT + 14}" y="{TOP + 26}">Gini of exposure {page.exposure_gini:.2f}</text>',
-        f'<text class="s" x="{LEFT}" y="{bottom + 20}">people, from the least to the most shown (0 to 100 %)</text>',
-        f'<text class="s" x="{LEFT}" y="{TOP - 8}">their share of all impressions (0 to 100 %)</text>',
-        f'<text class="s" x="{LEFT}" y="{bottom + 44}">{figures}</text>',
+        f'<text class="s" x="{LEFT}" y="{bottom + 36}">people, from the least to the most shown</text>',
+        f'<text class="s" x="{LEFT}" y="{TOP - 8}">their share of all impressions</text>',
+        f'<text class="s" x="{LEFT}" y="{bottom + 60}">{figures}</text>',
     ]
+
+
+def draw_grid() -> list[str]:
+    """Lines and numbers at each quarter."""
+    parts = []
+    for quarter in range(5):
+        x, y = LEFT + SIDE * quarter // 4, TOP + SIDE - SIDE * quarter // 4
+        parts += [
+            f'<path d="M{x} {TOP}V{TOP + SIDE}M{LEFT} {y}H{LEFT + SIDE}" stroke="#eee"/>',
+            f'<text class="s" x="{x}" y="{TOP + SIDE + 18}" text-anchor="middle">{25 * quarter} %</text>',
+            f'<text class="s" x="{LEFT - 6}" y="{y + 4}" text-anchor="end">{25 * quarter} %</text>',
+        ]
+    return parts
 
 
 def draw_bars(groups: list[Group]) -> list[str]:
@@ -56,8 +71,8 @@ def draw_bars(groups: list[Group]) -> list[str]:
     most = max((group.effective_matches for group in groups), default=0) or 1
     parts = [f'<text x="{BARS_LEFT - 170}" y="{TOP - 8}">Effective matches for each, by group</text>']
     for number, group in enumerate(groups):
-        y = TOP + 12 + number * GAP
-        words = f"{group.effective_matches:.2f} ({group.without_a_match:.0%} none)"
+        y = TOP + 10 + number * GAP + (BREAK if group.name in BANDS.values() else 0)
+        words = f"{group.effective_matches:.2f} ({group.without_a_match:.0%} without a match)"
         width = BAR * group.effective_matches / most
         parts += [
             f'<text x="{BARS_LEFT - 12}" y="{y + 14}" text-anchor="end">{escape(group.name)}</text>',
