@@ -36,7 +36,7 @@ from dating.profiles import places
 SWIPES = int(os.environ.get("BENCH_SWIPES", "20000000"))
 VIEWERS = int(os.environ.get("BENCH_VIEWERS", "60"))  # of each kind
 PATHS = os.environ.get("BENCH_PATHS", "sql memory").split()  # see DATING_CANDIDATE_INDEX
-RATE = 50  # pages a second, and as many swipes
+RATE = int(os.environ.get("BENCH_RATE", "50"))  # pages a second, and as many swipes
 SECONDS = int(os.environ.get("BENCH_SECONDS", "30"))
 CONNECTIONS = 24
 CHUNK = 200_000
@@ -177,12 +177,16 @@ class Walker:
     def __init__(self, viewer: Viewer) -> None:
         self.viewer = viewer
         self.page: list[int] = []
+        self.refused = 0
         self.last = ""
 
     async def look(self, client: lab.Client) -> None:
         """The next page; from the top again where there is none."""
         path = f"/profiles/search?max_distance_km=50{self.last}"
         status, answer = await client.request("GET", path, token=self.viewer.token)
+        if status == 503:
+            self.refused += 1
+            return
         if status != 200:
             raise RuntimeError(answer.decode())
         self.page = [one["id"] for one in msgspec.json.decode(answer)]
@@ -194,7 +198,8 @@ class Walker:
             return
         body = {"target_id": self.page.pop(), "action": "like" if len(self.page) % 3 == 0 else "dislike"}
         status, answer = await client.request("POST", "/swipe", body, self.viewer.token)
-        if status not in (200, 409):
+        self.refused += status == 503
+        if status not in (200, 409, 503):
             raise RuntimeError(answer.decode())
 
 
@@ -233,7 +238,8 @@ async def connections(port: int) -> AsyncIterator[asyncio.Queue[lab.Client]]:
 def describe(database: str, viewers: str, what: str, latencies: list[float], **more: Any) -> dict[str, Any]:
     """A line of the table."""
     quantiles = {f"p{share} ms": lab.quantile(latencies, share / 100) * 1000 for share in (50, 95, 99)}
-    return {"database": database, "viewers": viewers, "what": what, "count": len(latencies), **quantiles, "server MiB": 0, **more}
+    zeros = {"refused": 0, "server MiB": 0, "CPU ms of page and swipe": 0.0}
+    return {"database": database, "viewers": viewers, "what": what, "count": len(latencies), **quantiles, **zeros, **more}
 
 
 async def measure(db: Database, environment: dict[str, str], population: Population) -> list[dict[str, Any]]:
@@ -253,9 +259,11 @@ async def measure(db: Database, environment: dict[str, str], population: Populat
             rows.append(describe(db.dialect, "", f"start, {path}", [time.perf_counter() - started]))
             for kind, homes in kinds.items():
                 viewers = found[kind] = await gather(subject.port, db, population, homes)
-                for name, latencies in (await load(subject.port, viewers)).items():
-                    row = describe(db.dialect, kind, f"{name}, {path}", latencies)
-                    rows.append(row | {"server MiB": lab.own_bytes(subject.pid) >> 20})
+                spent: list[float] = []
+                loaded, refused = await load(subject, viewers, spent)
+                seen: dict[str, float] = {"refused": refused, "server MiB": lab.own_bytes(subject.pid) >> 20}
+                seen["CPU ms of page and swipe"] = spent[0] / (RATE * SECONDS) * 1000
+                rows += [describe(db.dialect, kind, f"{name}, {path}", times) | seen for name, times in loaded.items()]
     for kind, viewers in found.items():
         scans: list[float] = []
         nears: list[float] = []
@@ -267,18 +275,19 @@ async def measure(db: Database, environment: dict[str, str], population: Populat
     return rows
 
 
-async def load(port: int, viewers: list[Viewer]) -> dict[str, list[float]]:
-    """Pages and swipes at once, after everybody has had a first page."""
+async def load(subject: lab.Subject, viewers: list[Viewer], spent: list[float]) -> tuple[dict[str, list[float]], int]:
+    """Pages and swipes at once, after everybody has had a first page; their times, and how many were refused."""
     walkers = [Walker(viewer) for viewer in viewers]
     count = RATE * SECONDS
     looks: list[float] = []
     swipes: list[float] = []
-    await pace(port, [walker.look for walker in walkers], [])
-    await asyncio.gather(
-        pace(port, [walkers[number % len(walkers)].look for number in range(count)], looks),
-        pace(port, [walkers[number * 7 % len(walkers)].swipe for number in range(count)], swipes),
-    )
-    return {"page of 20": looks, "swipe": swipes}
+    await pace(subject.port, [walker.look for walker in walkers], [])
+    async with lab.cpu_of([subject.pid], spent):
+        await asyncio.gather(
+            pace(subject.port, [walkers[number % len(walkers)].look for number in range(count)], looks),
+            pace(subject.port, [walkers[number * 7 % len(walkers)].swipe for number in range(count)], swipes),
+        )
+    return {"page of 20": looks, "swipe": swipes}, sum(walker.refused for walker in walkers)
 
 
 def rank_alone() -> dict[str, Any]:
