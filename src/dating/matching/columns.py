@@ -39,14 +39,18 @@ Row = tuple[Any, ...]
 class Cells:
     """Where people live: for each cell its center and the coarser cells around it. Cells are added and never removed."""
 
-    def __init__(self, rows: Sequence[Row] = ()) -> None:
-        """`rows`: cell, area, region, x, y, z, in the order of the cells."""
-        columns = list(zip(*rows, strict=True)) or [()] * 6
-        self._sorted = np.array(columns[0], np.int64)
+    def __init__(self, parts: Sequence[Sequence[Array]] = ()) -> None:
+        """`parts`: what `read` made of rows, in the order of the cells."""
+        columns = [np.concatenate(pieces) for pieces in zip(*(self.read([]), *parts), strict=True)]
+        self._sorted, self.area, self.region, self.x, self.y, self.z = columns
         self._added: dict[int, int] = {}
-        self._count = len(rows)
-        self.area, self.region = (np.array(column, np.int64) for column in columns[1:3])
-        self.x, self.y, self.z = (np.array(column, np.float64) for column in columns[3:])
+        self._count = len(self._sorted)
+
+    @staticmethod
+    def read(rows: Sequence[Row]) -> list[Array]:
+        """Columns of rows of cell, area, region, x, y, z."""
+        columns = list(zip(*rows, strict=True)) or [()] * 6
+        return [np.array(column, np.int64 if place < 3 else np.float64) for place, column in enumerate(columns)]
 
     def places(self, cells: Array) -> Array:
         """The row of each cell; those that are new are added. 0 is nowhere."""

@@ -18,7 +18,7 @@ from dating.realtime.inbox import Changed, Missed
 
 logger = logging.getLogger(__name__)
 
-AT_ONCE = 50_000  # people that one statement reads at the start …
+AT_ONCE = 20_000  # people that one statement reads at the start …
 GENTLY = 2_000  # … and while others are being served
 SOME = 500  # changed people that one statement reads
 PAUSE = 0.05  # seconds in which changes are gathered
@@ -107,10 +107,7 @@ class Feed:
         """Everybody anew. Who changes meanwhile is heard of, and read after that."""
         started = time.monotonic()
         last = await self._db.read(queries.last)
-        homes: list[queries.Row] = []
-        while len(some := await self._db.read(queries.homes, homes[-1][0] if homes else 0, at_once)):
-            homes += some
-        cells = await asyncio.to_thread(Cells, homes)
+        cells = await self._load_cells(at_once)
         parts, after, told = [Table.empty(0)], 0, 0
         while rows := await self._db.read(queries.everybody, after, at_once):
             parts.append(await asyncio.to_thread(Table.read, rows, cells))
@@ -120,6 +117,14 @@ class Feed:
         self._index.fill(await asyncio.to_thread(Index.sort, base, Table.empty(0), cells))
         size, seconds = self._index.nbytes / 1e6, time.monotonic() - started
         logger.info("candidate index: %s people in %.1f s, %.0f MB", f"{self._index.count:,}", seconds, size)
+
+    async def _load_cells(self, at_once: int) -> Cells:
+        """Everywhere that somebody has lived."""
+        parts, after = [], 0
+        while rows := await self._db.read(queries.homes, after, at_once):
+            parts.append(await asyncio.to_thread(Cells.read, rows))
+            after = rows[-1][0]
+        return await asyncio.to_thread(Cells, parts)
 
 
 def report(told: int, after: int, last: int) -> int:
