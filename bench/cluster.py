@@ -22,7 +22,12 @@ from bench.messages import SENDERS, Talk, load, match, sign, summarize
 SECONDS = 5.0
 ROUNDS = 3
 PACE = 500.0
-LIMITS = {"DATING_RATE_LIMITS": "1", "DATING_LIMIT_MESSAGE": "100000000/minute", "DATING_LIMIT_REGISTER": "100000/hour"}
+LIMITS = {
+    "DATING_RATE_LIMITS": "1",
+    "DATING_LIMIT_MESSAGE": "100000000/minute",
+    "DATING_LIMIT_REGISTER": "100000/hour",
+    "DATING_NEWCOMER_HOURS": "0",  # people of every age send, and what is measured are they
+}
 
 
 class Stage:

@@ -246,7 +246,10 @@ async def load(
 async def measure_ours(seconds: float) -> dict[str, Any]:
     """This project: limits counted, but so high that nobody meets them."""
     async with lab.ours(
-        DATING_RATE_LIMITS="1", DATING_LIMIT_MESSAGE="100000000/minute", DATING_LIMIT_REGISTER="100000/hour"
+        DATING_RATE_LIMITS="1",
+        DATING_LIMIT_MESSAGE="100000000/minute",
+        DATING_LIMIT_REGISTER="100000/hour",
+        DATING_NEWCOMER_HOURS="0",
     ) as server:
         return {"server": "dating (SQLite FULL, inbox)"} | await load(
             (server.port, server.port), [server.pid], await match(server.port), seconds
