@@ -151,7 +151,7 @@ def quote(text: str) -> str:
 
 async def measure(name: str, environment: dict[str, str]) -> list[dict[str, Any]]:
     """All questions on one database."""
-    async with lab.ours(**environment, DATING_INDEX_SECONDS="3600") as subject:
+    async with lab.ours(**environment, DATING_INDEX_SECONDS="3600", DATING_ACCESS_TOKEN_SECONDS="86400") as subject:
         readers = await lab.register(subject.port, 2)
         filling = Filling(readers[0]["id"], readers[1]["id"])
         path = Path(environment.get("DATABASE_PATH", "-"))

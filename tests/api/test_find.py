@@ -178,6 +178,21 @@ async def test_pages_hold_everything_once(api: Api) -> None:
     assert all(len(page) <= 2 for page in pages)
 
 
+async def test_many_scopes_are_one_page(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many queries my groups take, the newest come first, and each once."""
+    monkeypatch.setattr("dating.search.service.MOST_ASKED", 2)
+    anna, boris = await api.people(2)
+    rooms = [await anna.match(boris), *[await make_group(anna, boris) for _ in range(3)]]
+    texts = [f"общее слово {n}" for n in range(8)]
+    for n, text in enumerate(texts):
+        await anna.say(rooms[n % len(rooms)], text)
+    await index(api)
+    findings = await service.find(api.app.state.db, boris.id, "messages", "общее слово", 5, None)
+    assert [one.message.content for one in findings.messages] == texts[:2:-1]
+    rest = await service.find(api.app.state.db, boris.id, "messages", "общее слово", 5, findings.next_cursor)
+    assert [one.message.content for one in rest.messages] == texts[2::-1]
+
+
 async def test_what_was_there_before_is_indexed(api: Api) -> None:
     """A job notes what an older version left, downwards, and is done with it once."""
     anna, boris = await api.people(2, name="Ирина")

@@ -9,7 +9,7 @@ from dating.chat.models import MessageRow
 from dating.database import Transaction
 from dating.search.models import NameRow
 
-MOST_GROUPS = 1000  # of mine in which messages are found, those of late first
+MOST_GROUPS = 500  # of mine in which messages are found, those of late first
 
 # --- messages ---------------------------------------------------------------------------------------------------------------
 

@@ -26,6 +26,7 @@ from dating.search.models import Finding, Findings, FoundPeople, Kind, Place
 from dating.search.words import cut_snippet, read_question, write_query
 
 AT_ONCE = 100  # candidates looked at together
+MOST_ASKED = 60  # words, each in each scope, that one query asks for
 ROUNDS = 10  # of them for one page, if few may be seen
 MOST_PEOPLE = 100  # that one question brings on all its pages
 SHORT = 2  # letters of a word that is no beginning of others'
@@ -82,18 +83,31 @@ async def find_messages(
     tx: Transaction, me: int, words: list[str], limit: int, before_id: int
 ) -> tuple[list[Message], int | None]:
     """The newest messages before an id that have all the words, and the id before which to go on, if there may be more."""
-    query = write_query([str(me), *[f"g{chat_id}" for chat_id in await queries.list_groups(tx, me)]], words)
+    scopes = [str(me), *[f"g{chat_id}" for chat_id in await queries.list_groups(tx, me)]]
     found: list[Message] = []
     rest: int | None = before_id
     for _ in range(ROUNDS):
         if rest is None or len(found) >= limit:
             break
-        ids = await queries.list_candidates(tx, query, rest, AT_ONCE)
+        ids = await list_candidates(tx, scopes, words, rest)
         rest = ids[-1] if len(ids) == AT_ONCE else None
         found += await history.complete(tx, me, (await queries.list_found(tx, me, ids))[: limit + 1 - len(found)])
     if len(found) > limit:
         return found[:limit], found[limit - 1].id
     return found, rest
+
+
+async def list_candidates(tx: Transaction, scopes: Sequence[str], words: list[str], before_id: int) -> list[int]:
+    """The newest messages of any of the scopes that have all the words, whoever may see them.
+
+    In several queries: GIN compares each term of a query with those before it, so a long one takes the square of its length.
+    """
+    step = max(1, MOST_ASKED // len(words))
+    ids: list[int] = []
+    for first in range(0, len(scopes), step):
+        query = write_query(scopes[first : first + step], words)
+        ids += await queries.list_candidates(tx, query, before_id, AT_ONCE)
+    return sorted(ids, reverse=True)[:AT_ONCE]
 
 
 async def cut(messages: Sequence[Message], words: list[str]) -> list[Finding]:
