@@ -134,6 +134,8 @@ async def test_what_disappears_is_gone_everywhere(api: Api) -> None:
     assert await api.count("reactions") == await api.count("edits") == 0
     for text in ("SELECT event FROM inbox", "SELECT content FROM messages"):
         assert not any("маркер" in row for row in await ask(api, text)), text
+    told = (await boris.inbox())[-4]
+    assert (told["content"], told["expires_at"]) == ("", brief["expires_at"])  # who hears it now lets go of it
     assert [(await chat(person, room))["unread_count"] for person in (anna, boris)] == [1, 0]
     assert (await history(boris, room))[-1]["reply_to_id"] is None
     await do(anna, "/chat/read", chat_id=room)

@@ -1,8 +1,14 @@
 """Old state + events = new state: whatever people do in chats, a client that applies what it is told shows what the server shows.
 
-A state machine acts at random over HTTP as the members of a direct chat and of a group. Each of them has a client that loaded the
-list and the histories once, and has followed its inbox since. After every step, what each client shows must be what the server
-answers. Hypothesis throws the dice and tells the story when it fails.
+A state machine acts at random over HTTP as the members of a direct chat and of a group, who come and go, block each other, and
+let messages disappear. Each of them has a client that loaded the list and the histories once, and has followed its inbox since.
+After every step, what each client shows must be what the server answers. Hypothesis throws the dice and tells the story when it
+fails.
+
+Two things are not told, so a client reads them: a block, after which the two begin anew (nobody is told of one, and what comes
+afterwards must fit all the same), and what a group is called for somebody who has just come. While somebody is in a block, two
+things are as the server says: the place of a group in the list, for what is said there by somebody hidden moves it too, and how
+much is unread, for that counts what was unread before the block.
 """
 
 import asyncio
@@ -15,13 +21,14 @@ from hypothesis import note
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
+from dating.clock import SECOND, now_microseconds, rfc3339
 from dating.settings import Settings
 from tests.api.messenger import do, make_group
 from tests.kit import Api, Person, running
 
 ACTIONS = 4  # between two comparisons
 BOUNDED = hypothesis.settings(
-    max_examples=5,
+    max_examples=6,
     stateful_step_count=10,
     deadline=None,
     derandomize=True,
@@ -30,6 +37,8 @@ BOUNDED = hypothesis.settings(
     suppress_health_check=list(hypothesis.HealthCheck),
 )
 EMOJI = ["👍", "❤️", "👩🏽‍🚀"]
+LIFE = 5  # seconds of a message that disappears; few, for a token of somebody has to outlive them all
+Action = tuple[str, str, dict[str, Any]]
 SHOWN = (
     "id",
     "sender_id",
@@ -42,6 +51,7 @@ SHOWN = (
     "reply_to_id",
     "links",
     "forwarded",
+    "expires_at",
 )
 LISTED = (
     "name",
@@ -59,22 +69,41 @@ LISTED = (
 class Client:
     """What one person's application shows: loaded once, then changed by events alone."""
 
-    def __init__(self, person: Person, chat_ids: list[int]) -> None:
+    def __init__(self, person: Person) -> None:
         self.person = person
-        self.chats: dict[int, dict[str, Any]] = {}
-        self.messages: dict[int, dict[int, dict[str, Any]]] = {}
-        self.order: list[int] = []
-        self._chat_ids = chat_ids
         self._seq = 0
 
     async def load(self) -> "Client":
         """Everything, as at the first start."""
         self._seq = len(await self.person.inbox())
+        self.chats: dict[int, dict[str, Any]] = {}
+        self.messages: dict[int, dict[int, dict[str, Any]]] = {}
+        self.roles: dict[int, dict[int, str]] = {}
+        self.order: list[int] = []
+        self.new: set[int] = set()  # groups that I have just come into
+        self.forgetful: set[int] = set()  # groups that somebody has left, and their reading with them
         for chat in await self.ask_list():
             self.chats[chat["id"]] = {name: chat[name] for name in LISTED}
             self.order.append(chat["id"])
             self.messages[chat["id"]] = {one["id"]: one for one in await self.ask_history(chat["id"])}
+            self.roles[chat["id"]] = await self.ask_roles(chat["id"])
         return self
+
+    async def ask_roles(self, chat_id: int) -> dict[int, str]:
+        """Who is in a chat, from the server."""
+        answer = await self.person.get(f"/api/chats/{chat_id}")
+        return {member["user_id"]: member["role"] for member in answer.json()["members"]}
+
+    async def read_new(self) -> None:
+        """How a group shows itself that I have come into, and where it stands in the list."""
+        listed = await self.ask_list()
+        for chat in listed:
+            if chat["id"] in self.new:
+                self.chats[chat["id"]] = {name: chat[name] for name in LISTED}
+                self.roles[chat["id"]] = await self.ask_roles(chat["id"])
+        if self.new:
+            self.order = [chat["id"] for chat in listed]
+        self.new.clear()
 
     async def ask_list(self) -> list[dict[str, Any]]:
         """The list, from the server."""
@@ -86,12 +115,17 @@ class Client:
         return [{name: one[name] for name in SHOWN} for one in answer.json()]
 
     async def follow(self) -> None:
-        """Apply what is new in the inbox."""
+        """Apply what is new in the inbox, and let go of what has disappeared."""
         events = (await self.person.inbox())[self._seq :]
         self._seq += len(events)
         for event in events:
-            getattr(self, f"on_{event['type']}")(event)
+            if event["type"] == "member_joined" or event.get("chat_id") in self.chats:
+                getattr(self, f"on_{event['type']}")(event)
+        await self.read_new()
+        now = rfc3339(self.person.api.app.state.db.clock())
         for chat_id, chat in self.chats.items():
+            for gone in [one for one, message in self.messages[chat_id].items() if (message["expires_at"] or "~") <= now]:
+                del self.messages[chat_id][gone]
             last = max(self.messages[chat_id].values(), key=lambda one: int(one["id"]), default=None)
             chat["last_message_id"] = last and last["id"]
             chat["last_message"] = last and last["content"]
@@ -119,6 +153,7 @@ class Client:
             "reply_to_id": event.get("reply_to_id"),
             "links": event.get("links", []),
             "forwarded": event.get("forwarded", False),
+            "expires_at": event.get("expires_at"),
         }
         self.order.remove(event["chat_id"])
         self.order.insert(0, event["chat_id"])
@@ -170,11 +205,41 @@ class Client:
     def on_chat(self, event: dict[str, Any]) -> None:
         change = {name: value for name, value in event.items() if name in LISTED}
         self.chats[event["chat_id"]] |= change
+        if event["change"] == "role":
+            self.roles[event["chat_id"]][event["user_id"]] = event["role"]
+
+    def on_member_joined(self, event: dict[str, Any]) -> None:
+        chat_id = event["chat_id"]
+        if event["user_id"] == self.person.id:
+            self.new.add(chat_id)
+            self.chats[chat_id], self.messages[chat_id], self.roles[chat_id] = {}, {}, {}
+            self.order.insert(0, chat_id)
+        elif chat_id in self.chats:
+            self.roles[chat_id][event["user_id"]] = "member"
+
+    def on_member_left(self, event: dict[str, Any]) -> None:
+        chat_id = event["chat_id"]
+        if event["user_id"] == self.person.id:
+            self.new.discard(chat_id)
+            self.order.remove(chat_id)
+            del self.chats[chat_id], self.messages[chat_id], self.roles[chat_id]
+        else:
+            self.roles[chat_id].pop(event["user_id"])
+            self.forgetful.add(chat_id)
 
     def on_pinned(self, event: dict[str, Any]) -> None:
         """Not in the list, not in the history."""
 
-    on_delivered = on_pinned
+    on_delivered = on_hidden = on_match = on_pinned
+
+    def reduce(self, chat_id: int, message: dict[str, Any]) -> dict[str, Any]:
+        """A message without what is not told: which reaction came first, whose reading went with them, what a reply was to."""
+        known: dict[str, Any] = {"reactions": sorted(message["reactions"], key=lambda one: str(one["emoji"]))}
+        if message["reply_to_id"] not in self.messages[chat_id]:
+            known["reply_to_id"] = None
+        if chat_id in self.forgetful and message["sender_id"] == self.person.id:
+            known["is_read"] = None
+        return message | known
 
 
 class World:
@@ -184,26 +249,57 @@ class World:
         self.api = api
 
     async def make(self) -> "World":
-        """Three people in two chats."""
-        self.people = await self.api.people(3)
-        anna, boris, clara = self.people
-        group = await make_group(anna, boris, clara)
-        room = (await do(anna, "/api/chats", 200, member_ids=[boris.id]))["id"]
-        self.members = {room: [anna, boris], group: [anna, boris, clara]}
-        self.clients = [await Client(person, list(self.members)).load() for person in self.people]
+        """Three people in two chats, and a fourth who is let into the group by a link or by those who manage it."""
+        self.late = 0
+        self.swept = True
+        self.blocks: set[tuple[Person, Person]] = set()
+        self.pass_time(0)
+        self.people = await self.api.people(4, settings={"messages_from": "everyone"})
+        anna, boris, clara, _ = self.people
+        self.group = await make_group(anna, boris, clara)
+        self.token = (await do(anna, f"/api/chats/{self.group}/invites", 201))["token"]
+        self.room = (await do(anna, "/api/chats", 200, member_ids=[boris.id]))["id"]
+        self.clients = [await Client(person).load() for person in self.people]
         return self
+
+    def pass_time(self, seconds: int) -> None:
+        """It is later."""
+        self.late += seconds
+        self.api.app.state.db.clock = lambda: now_microseconds() + self.late * SECOND
 
     async def act(self, dice: random.Random) -> str:
         """Somebody does something that a client offers, whether or not it is allowed; what it was."""
-        chat_id = dice.choice(list(self.members))
-        person = dice.choice(self.members[chat_id])
-        client = self.clients[self.people.index(person)]
-        known = list(client.messages[chat_id]) or [1]
+        client = dice.choice(self.clients)
+        chat_id = dice.choice(list(client.chats) or [self.room])
+        kind = dice.random()
+        if kind < 0.1:
+            self.pass_time(LIFE + 1)
+            self.swept = dice.random() < 0.5  # they are out of sight before they are out of storage and out of counts
+            if self.swept:
+                await self.api.app.state.jobs.expire()
+            return f"some time passes; swept: {self.swept}"
+        if kind < 0.7:
+            method, path, body = self.talk(dice, client, chat_id)
+        else:
+            other = dice.choice([person for person in self.people if person is not client.person])
+            method, path, body = self.move(dice, other) if kind < 0.95 else self.hide(dice, other)
+        answer = await client.person.request(method, path, json=body)
+        assert answer.status_code < 500, (path, body, answer.text)
+        if path.endswith("/block"):
+            (self.blocks.add if method == "POST" else self.blocks.discard)((client.person, other))
+            for one in (client, self.clients[self.people.index(other)]):
+                await one.load()
+        return f"{client.person.username} {method} {path} {body}: {answer.status_code}"
+
+    def talk(self, dice: random.Random, client: Client, chat_id: int) -> Action:
+        """What is said in a chat, and done with what was said."""
+        known = list(client.messages.get(chat_id, ())) or [1]
         message = dice.choice(known[-6:])
         on = dice.random() < 0.6
         actions: list[tuple[str, dict[str, Any]]] = [
             ("/messages/send", {"chat_id": chat_id, "content": dice.choice(["Привет 👋", "см. example.org"])}),
             ("/messages/send", {"chat_id": chat_id, "content": "да", "reply_to_id": message}),
+            ("/messages/send", {"chat_id": chat_id, "content": "на минуту", "expires_in": LIFE}),
             ("/messages/send", {"chat_id": chat_id, "forward_of_id": message}),
             ("/messages/send", {"chat_id": chat_id, "content": "Куда?", "poll": {"options": ["a", "b"], "multiple": on}}),
             (f"/api/messages/{message}/react", {"emoji": dice.choice(EMOJI)}),
@@ -216,29 +312,47 @@ class World:
             ("/chat/read", {"chat_id": chat_id}),
             (f"/api/chats/{chat_id}/{dice.choice(['mute', 'archive', 'pin', 'unread'])}", {"on": on}),
         ]
-        path, body = dice.choice(actions)
-        answer = await person.post(path, json=body)
-        assert answer.status_code < 500, (path, body, answer.text)
-        return f"{person.username} {path} {body}: {answer.status_code}"
+        return "POST", *dice.choice(actions)
+
+    def move(self, dice: random.Random, other: Person) -> Action:
+        """Somebody comes into the group, goes, is put out, or is to be something else there."""
+        members = f"/api/chats/{self.group}/members"
+        role = dice.choice(["owner", "admin", "admin", "member"])
+        actions: list[Action] = [
+            ("POST", members, {"user_ids": [other.id]}),
+            ("POST", members, {"user_ids": [other.id]}),
+            ("DELETE", f"{members}/{other.id}", {}),
+            ("PATCH", f"{members}/{other.id}", {"role": role}),
+            ("PATCH", f"{members}/{other.id}", {"role": role}),
+            ("POST", "/api/chats/join", {"token": self.token}),
+            ("POST", "/api/chats/join", {"token": self.token}),
+            ("DELETE", f"/api/chats/{self.group}", {}),
+        ]
+        return dice.choice(actions)
+
+    def hide(self, dice: random.Random, other: Person) -> Action:
+        """Somebody blocks somebody, or takes it back."""
+        return dice.choice(["POST", "DELETE"]), f"/api/users/{other.id}/block", {}
 
     async def compare(self) -> None:
         """Every client shows what the server would."""
         for client in self.clients:
             await client.follow()
             listed = await client.ask_list()
-            assert client.order == [chat["id"] for chat in listed if chat["id"] in client.chats]
+            order = [chat["id"] for chat in listed]
+            blocking = any(client.person in pair for pair in self.blocks)
+            assert client.order == order or blocking, client.person.username
+            client.order = order
             for chat in listed:
-                if chat["id"] not in client.chats:
-                    continue
+                if blocking or not self.swept:
+                    client.chats[chat["id"]]["unread_count"] = chat["unread_count"]
                 assert client.chats[chat["id"]] == {name: chat[name] for name in LISTED}, client.person.username
+                assert client.roles[chat["id"]] == await client.ask_roles(chat["id"]), client.person.username
                 theirs = await client.ask_history(chat["id"])
                 mine = [message for _, message in sorted(client.messages[chat["id"]].items())]
-                assert [order_reactions(one) for one in mine] == [order_reactions(one) for one in theirs], client.person.username
-
-
-def order_reactions(message: dict[str, Any]) -> dict[str, Any]:
-    """The same message with its reactions in the order of their emoji: which came first is not told."""
-    return message | {"reactions": sorted(message["reactions"], key=lambda one: str(one["emoji"]))}
+                assert [client.reduce(chat["id"], one) for one in mine] == [client.reduce(chat["id"], one) for one in theirs], (
+                    client.person.username
+                )
 
 
 def test_old_state_and_events_are_the_new_state(settings: Settings) -> None:

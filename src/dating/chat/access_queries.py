@@ -25,7 +25,7 @@ RETURNING id, kind, (SELECT role FROM members WHERE chat_id = id AND user_id = :
 """
 FIND_MESSAGE = f"""
 SELECT m.id, m.chat_id, m.sender_id, m.content, COALESCE(m.form, m.kind) AS kind, m.forwarded, m.created_at, m.edited_at,
-       m.deleted_at, m.client_id, m.reply_to_id
+       m.deleted_at, m.client_id, m.reply_to_id, m.expires_at
 FROM messages AS m JOIN members AS mine ON mine.chat_id = m.chat_id AND mine.user_id = :me AND mine.left_at IS NULL
 WHERE m.id = :message_id AND {SEEN}
 """

@@ -41,7 +41,7 @@ UPDATE chats SET last_at = last_at WHERE id = (SELECT chat_id FROM messages WHER
 """
 ANY = """
 SELECT m.id, m.chat_id, m.sender_id, m.content, COALESCE(m.form, m.kind) AS kind, m.forwarded, m.created_at, m.edited_at,
-       m.deleted_at, m.client_id, m.reply_to_id
+       m.deleted_at, m.client_id, m.reply_to_id, m.expires_at
 FROM messages AS m WHERE m.id = :message_id
 """
 DISMISS = """

@@ -150,7 +150,10 @@ async def silence(tx: Transaction, target: Target) -> None:
     if target.edited_at is not None:
         moments.append(target.edited_at)
     at = rfc3339(target.created_at)
-    said = events.Message(target.id, target.chat_id, target.sender_id, "", at, target.kind, target.client_id, target.reply_to_id)
+    dies = None if target.expires_at is None else rfc3339(target.expires_at)  # a device that hears it late lets go of it then
+    said = events.Message(
+        target.id, target.chat_id, target.sender_id, "", at, target.kind, target.client_id, target.reply_to_id, expires_at=dies
+    )
     await inbox.retell(tx, moments, f'{{"type":"message","id":{target.id},', said)
     if len(moments) > 1 and target.sender_id is not None:
         edited = events.MessageEdited(target.id, target.chat_id, target.sender_id, "", at)

@@ -1,7 +1,7 @@
 """Disappearing messages: from their moment on nobody sees them; within a minute a job takes them out of storage, too.
 
-Clients know the moment from the message, so nobody is told. Counts of what is unread stay exact: a message takes with it what it
-counted for in its chat, and for every member who had read it.
+Clients know the moment from the message, so nobody is told. Counts of what is unread follow with the job, and are exact then: a
+message takes with it what it counted for in its chat, and for every member who had read it.
 """
 
 from collections.abc import Sequence

@@ -9,7 +9,7 @@ from dating.database import Transaction
 
 EXPIRED = """
 SELECT m.id, m.chat_id, m.sender_id, m.content, COALESCE(m.form, m.kind) AS kind, m.forwarded, m.created_at, m.edited_at,
-       m.deleted_at, m.client_id, m.reply_to_id
+       m.deleted_at, m.client_id, m.reply_to_id, m.expires_at
 FROM messages AS m
 WHERE m.id IN (SELECT id FROM messages WHERE expires_at <= :now ORDER BY expires_at LIMIT :limit)
 ORDER BY m.chat_id, m.id

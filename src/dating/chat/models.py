@@ -313,6 +313,7 @@ class Target(msgspec.Struct, frozen=True):
     deleted_at: int | None
     client_id: str | None
     reply_to_id: int | None
+    expires_at: int | None
 
 
 class InviteRow(msgspec.Struct, frozen=True):
