@@ -20,6 +20,7 @@ CHANGES = 0.3  # how often a message is followed by a reaction, an edit or a del
 COMINGS = 0.05  # how often the owner of a group lets somebody come or go
 SMALL_WEIGHT = 0.5  # how often a group is talked in, compared with one friend
 LARGE_WEIGHT = 0.03  # the same of one in which every word is told to hundreds
+LEAST = 8  # messages of everybody, however slow the machine: the last come when all is healed
 RECENT = 20  # messages of a chat that something still happens to
 AT_ONCE = 10  # people who register at the same time
 EMOJI = ["👍", "❤️", "👩🏽‍🚀"]
@@ -89,7 +90,7 @@ class Client:
 
     async def run(self) -> None:
         async with self.open() as http:
-            while not self.stopping:
+            while not self.stopping or self.sent < LEAST:
                 await self.send(http)
                 if self.dice.random() < CHANGES:
                     await self.change(http)
