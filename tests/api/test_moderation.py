@@ -356,6 +356,8 @@ async def test_counts_for_a_transparency_report(api: Api) -> None:
         "decisions": [{"name": "warn", "count": 1}],
         "appeals": 1,
         "overturned": 0,
+        "screening": "rules",
+        "waiting": 0,
     }
 
 
