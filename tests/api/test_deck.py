@@ -1,6 +1,7 @@
 """The recommended order: sessions without repeats, exposure, budgets, widening, travel and incognito."""
 
 import contextlib
+import copy
 import random
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -11,11 +12,13 @@ import pytest
 
 from dating.clock import DAY
 from dating.database import Database, Transaction, connect
-from dating.matching import deck, exposure
+from dating.matching import boosts, deck, exposure
 from dating.matching import service as matching
+from dating.matching.boosts import Boosting
 from dating.matching.candidates import Candidate, Search
 from dating.matching.deck import Decks
 from dating.matching.exposure import UNLIMITED
+from dating.matching.limits import Limits
 from dating.matching.ranking import DEFAULT
 from dating.profiles import service as profiles
 from dating.profiles.models import ProfileFields, SettingChanges
@@ -81,6 +84,7 @@ async def test_a_session_is_everybody_who_fits_once(world: tuple[Database, World
     assert total > 200
 
 
+OFTEN = Boosting(every=4)
 BAN = "UPDATE users SET banned_at = :now WHERE id = :id"
 
 
@@ -90,13 +94,15 @@ class Over(Exception):
 
 async def act(tx: Transaction, dice: random.Random, me_id: int, other_id: int) -> None:
     """Something after which the two must not meet."""
-    deed = dice.choice(["like", "dislike", "superlike", "block", "blocked", "passed", "ban", "pause"])
+    deed = dice.choice(["like", "dislike", "superlike", "block", "blocked", "passed", "hide", "ban", "pause"])
     if deed in ("like", "dislike", "superlike"):
         await matching.swipe(tx, me_id, other_id, deed)  # type: ignore[arg-type]  # one of the three words
     elif deed == "passed":
         await matching.swipe(tx, other_id, me_id, "dislike")
     elif deed == "block":
         await safety.block(tx, me_id, other_id)
+    elif deed == "hide":
+        await safety.hide(tx, me_id, other_id)
     elif deed == "blocked":
         await safety.block(tx, other_id, me_id)
     elif deed == "ban":
@@ -105,15 +111,31 @@ async def act(tx: Transaction, dice: random.Random, me_id: int, other_id: int) -
         await profiles.change(tx, other_id, ProfileFields(settings=SettingChanges(discoverable=False)))
 
 
+async def boost_some(tx: Transaction, people: list[int]) -> None:
+    """Let these people be boosted."""
+    for user_id in people:
+        await boosts.start(tx, user_id, OFTEN, Limits())
+
+
+async def take_back(tx: Transaction, me_id: int) -> int | None:
+    """Undo my last swipe; who may be met again."""
+    try:
+        return (await matching.undo(tx, me_id)).target_id
+    except (matching.NothingToUndo, matching.AlreadyMatched):
+        return None
+
+
 async def live(tx: Transaction, world: World, dice: random.Random, counts: Counter[str]) -> None:
-    """A history: pages of one session from any process, and deeds in between."""
+    """A history: pages of one session from any process, with boosts, and deeds in between, some of them taken back."""
+    world = copy.copy(world)
+    world.actions = dict(world.actions)
     me_id = dice.choice([one.id for one in world.people.values() if not one.banned])
     me, wish, held = world.people[me_id], Search(page_size=dice.choice([1, 4, 9, 20])), None
     gone: set[int] = set()
     seen: list[int] = []
     for _ in range(3):
-        page = await deck.draw(tx, me_id, wish, held if dice.random() < 0.7 else None, DEFAULT)
-        await exposure.record(tx, me_id, page.slots, page.deck.at, UNLIMITED)
+        page = await deck.draw(tx, me_id, wish, held if dice.random() < 0.7 else None, DEFAULT, OFTEN)
+        page = await deck.settle(tx, me_id, page, UNLIMITED, OFTEN)
         held = page.deck
         for one in page.people:
             human = world.people[one.id]
@@ -121,31 +143,38 @@ async def live(tx: Transaction, world: World, dice: random.Random, counts: Count
             assert one.id not in seen
             assert world.may_see(me, human)
             assert world.suits(me, me.cell, human, wish) is not bool(one.widened)
-            counts["widened" if one.widened else "strict"] += 1
+            counts["widened" if one.widened else "boosted" if one.boosted else "strict"] += 1
             seen.append(one.id)
         for other_id in dice.sample(seen, min(2, len(seen))) + dice.sample(sorted(world.people), 5):
             if other_id != me_id and other_id not in gone and await safety.is_visible(tx, me_id, other_id):
                 with contextlib.suppress(matching.AlreadyMatched):
                     await act(tx, dice, me_id, other_id)
                     gone.add(other_id)
+        if dice.random() < 0.3 and (back := await take_back(tx, me_id)):
+            gone.discard(back)
+            world.actions.pop((me_id, back), None)
+            counts["taken back"] += 1
         wish = msgspec.structs.replace(wish, last_seen_id=seen[-1] if seen else None)
     raise Over
 
 
 @pytest.mark.one_process("asks the database, no server")
 async def test_nobody_unwanted_ever_appears(settings: Settings) -> None:
-    """In a thousand random histories (fewer on PostgreSQL): nobody swiped, blocked, banned, paused or who passed on me, nobody
-    twice, and cards outside of my rules say so."""
+    """In a thousand random histories (fewer on PostgreSQL): nobody swiped, blocked, hidden, banned, paused or who passed on me,
+    be they boosted or not; nobody twice, not even who was swiped and taken back; and cards outside of my rules say so."""
     db = connect(settings)
     db.clock = lambda: NOW
     await db.open()
     world = World(11, 120)
     await db.write(world.fill)
+    await db.write(boost_some, sorted(world.people)[::3])
     counts: Counter[str] = Counter()
     for seed in range(HISTORIES[db.dialect]):
         with pytest.raises(Over):
             await db.write(live, world, random.Random(seed), counts)
     assert counts["strict"] > 1000
+    assert counts["boosted"] > 50
+    assert counts["taken back"] > 10
     assert counts["widened"] > 10
     await db.close()
 

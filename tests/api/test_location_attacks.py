@@ -1,7 +1,7 @@
 """Attacks on where people are: whatever is asked, the answer depends on cells alone.
 
 The rows L1 to L7 of the threat list. L5 (a thousand noisy fixes) is in `unit/test_places`, L6 (jumps) in `test_profiles`, L7
-(presence) there and in `ws/test_socket`.
+(presence) there and in `ws/test_socket`; L1 in frames is in `ws/test_location_frames`.
 """
 
 import math
@@ -140,14 +140,14 @@ async def test_a_walk_tells_nothing_of_the_place_inside_a_cell(settings: Setting
 @pytest.mark.one_process("asks the services, no server")
 async def test_two_hundred_targets_and_five_hundred_questions(settings: Settings) -> None:
     """All targets move inside their cells between two rounds of the same questions, each about all of them: no byte changes, and
-    neither do the picks, which are made anew. (On PostgreSQL a fifth of the questions.)"""
+    neither do the picks, which are made anew."""
     db = await open_at_noon(settings)
     dice = random.Random(3)
     cells = [places.snap(shift(TOWN, dice.gauss(0, 5), dice.gauss(0, 5))) for _ in range(TARGETS)]
     homes = [scatter_in(cell, dice) for cell in cells]
     await db.write(populate, [next(points) for points in homes])
     targets = list(range(VIEWER + 1, VIEWER + 1 + TARGETS))
-    steps = plan(4, QUESTIONS if db.dialect == "sqlite" else QUESTIONS // 5)
+    steps = plan(4, QUESTIONS)
     told = []
     for _ in range(2):
         for target, points in zip(targets, homes, strict=True):
@@ -156,7 +156,7 @@ async def test_two_hundred_targets_and_five_hundred_questions(settings: Settings
         await picks.make_picks(db, settings)
         told.append(await db.read(ask_about_all, steps, targets))
     assert told[0] == told[1]
-    assert len(told[0]) > 300_000
+    assert len(told[0]) > 3_000_000
     await db.close()
 
 
@@ -194,7 +194,7 @@ def locate(distances: list[Any], origins: list[Point], around: Point) -> Any:
 @pytest.mark.one_process("asks the services, no server")
 async def test_intersecting_circles_finds_no_more_than_the_cell(settings: Settings) -> None:
     """The attacker walks around each of 200 targets and intersects the rounded distances: the median error is that of guessing
-    the middle of the cell. The same attack on distances from exact points finds people to a tenth of that."""
+    the middle of the cell (.38 of its width). The same attack on distances from exact points finds people to a quarter."""
     db = await open_at_noon(settings)
     dice = random.Random(5)
     truth = [shift(TOWN, dice.uniform(-6, 6), dice.uniform(-6, 6)) for _ in range(TARGETS)]
@@ -211,7 +211,7 @@ async def test_intersecting_circles_finds_no_more_than_the_cell(settings: Settin
         real = [round(places.separation(home.vector, origin.vector)) for origin in origins]
         errors.append(math.dist(locate([row[number] for row in told], origins, around), (north, east)))
         exact.append(math.dist(locate(real, origins, around), (north, east)))
-    assert np.median(errors) >= 0.3 * CELL_KM, np.median(errors)
+    assert np.median(errors) >= 0.35 * CELL_KM, np.median(errors)
     assert np.median(exact) <= 0.1 * CELL_KM, np.median(exact)
     await db.close()
 
@@ -228,6 +228,15 @@ def list_leaves(value: Any) -> Iterator[tuple[str, Any]]:
     for key, item in items:
         yield key, item
         yield from list_leaves(item)
+
+
+def find_places(value: Any, planted: list[float]) -> list[tuple[str, Any]]:
+    """Keys of a place, and numbers near the planted ones."""
+    return [
+        (key, found)
+        for key, found in list_leaves(value)
+        if key in COORDINATES or (isinstance(found, float) and min(abs(found - number) for number in planted) < 1e-3)
+    ]
 
 
 async def test_no_answer_holds_a_coordinate_of_somebody_else(api: Api) -> None:
@@ -252,8 +261,5 @@ async def test_no_answer_holds_a_coordinate_of_somebody_else(api: Api) -> None:
             if answer.headers["content-type"] != "application/json":
                 continue
             asked += 1
-            for key, value in list_leaves(answer.json()):
-                assert key not in COORDINATES, (path, key)
-                near = isinstance(value, float) and min(abs(value - number) for number in place.values()) < 1e-3
-                assert not near, (path, key, value)
+            assert find_places(answer.json(), list(place.values())) == [], path
     assert asked > 20

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from dating.database import Transaction
+from dating.matching import picks
 from dating.matching.candidates import Order
 from dating.profiles import places, service
 from dating.profiles.places import Point
@@ -222,6 +223,25 @@ async def test_swiping_on_the_way_skips_nobody(api: Api) -> None:
             await me.post("/swipe", json={"target_id": one["id"], "action": "dislike"})
         query = f"page_size=2&last_seen_id={seen[-1]}"
     assert sorted(seen) == sorted(one.id for one in others)
+
+
+async def test_with_nobody_left_every_list_is_empty(api: Api) -> None:
+    """A population of one, and one in which everybody is swiped: empty lists everywhere, and no error."""
+    me = await api.person(**BERLIN)
+    await expect_nobody(me)
+    for other in await api.people(5, **BERLIN):
+        await swipe(me, other, "dislike")
+    await picks.make_picks(api.app.state.db, api.app.state.db.settings)
+    await expect_nobody(me)
+
+
+async def expect_nobody(person: Person) -> None:
+    """No list of people and no count finds anybody."""
+    for order in ORDERS:
+        assert await find(person, f"order={order}") == []
+        assert await find(person, f"order={order}&latitude=1&longitude=1&max_distance_km=40000") == []
+    assert (await person.get("/picks")).json() == (await person.get("/followers")).json() == []
+    assert (await person.get("/profiles/search/explain")).json()["fits"] == 0
 
 
 async def test_activity_decides_the_order(api: Api) -> None:

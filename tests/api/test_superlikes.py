@@ -120,7 +120,7 @@ async def test_lists_of_people_to_swipe_say_what_is_left(settings: Settings) -> 
         for path in [*lists, "/followers"]:
             answer = await anna.get(path)
             assert answer.status_code == 200
-            assert read_left(answer) == {"likes": 2, "superlikes": 5, "rewinds": 5, "boosts": 1}, path
+            assert read_left(answer) == {"likes": 2, "superlikes": 5, "rewinds": 20, "boosts": 1}, path
         assert "ratelimit" not in (await anna.get("/me")).headers
         assert read_left(await anna.post("/boost"))["boosts"] == 0
         assert read_left(await anna.get("/picks"))["boosts"] == 0
