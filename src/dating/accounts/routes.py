@@ -279,6 +279,7 @@ async def delete_me(
     response_description="The archive is ready.",
     responses=PREPARING,
     tags=["Accounts"],
+    opt={"refuses": (429,)},
 )
 async def ask_for_export(
     me: NamedDependency[Identity], db: NamedDependency[Database], throttle: NamedDependency[Throttle]

@@ -182,6 +182,8 @@ def complete(method: str, handler: HTTPRouteHandler, operation: dict[str, Any], 
     if handler.status_code == 201 and takes_key(handler):
         said = operation["responses"].get("200", {"description": "A repeat of an earlier request: its first answer."})
         answers["200"] = answers["201"] | {"description": said["description"]}
+    if said := operation["responses"].get("202"):
+        answers["202"] = answers["200"] | {"description": said["description"]}
     refusals = {str(status): {"$ref": f"#/components/responses/{status}"} for status in refusals_of(method, handler, operation)}
     operation["responses"] = dict(sorted((refusals | answers).items()))
 
