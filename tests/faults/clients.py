@@ -20,6 +20,7 @@ CHANGES = 0.3  # how often a message is followed by a reaction, an edit or a del
 COMINGS = 0.05  # how often the owner of a group lets somebody come or go
 SMALL_WEIGHT = 0.5  # how often a group is talked in, compared with one friend
 LARGE_WEIGHT = 0.03  # the same of one in which every word is told to hundreds
+SOON = 0.05  # seconds until a device connects again
 LEAST = 8  # messages of everybody, however slow the machine: the last come when all is healed
 RECENT = 20  # messages of a chat that something still happens to
 AT_ONCE = 10  # people who register at the same time
@@ -33,7 +34,8 @@ def now() -> float:
 class Device:
     """Applies each event once, by its number, and resumes whenever the connection breaks."""
 
-    def __init__(self, url: str, user_id: int, token: str) -> None:
+    def __init__(self, url: str, user_id: int, token: str, pause: float = SOON) -> None:
+        self.pause = pause  # before it connects again
         self.url = url.replace("http", "ws")
         self.user_id = user_id
         self.token = token
@@ -46,7 +48,7 @@ class Device:
         while True:
             with contextlib.suppress(OSError, websockets.WebSocketException, TimeoutError):
                 await self.listen()
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(self.pause)
 
     async def listen(self) -> None:
         patience = {"open_timeout": ANSWER_SECONDS, "ping_interval": 1, "ping_timeout": ANSWER_SECONDS, "close_timeout": 1}

@@ -28,6 +28,7 @@ CLIENTS = 6
 DEVICES = 2  # of each client; one of each who only listens
 SETTLE_SECONDS = 30.0
 READ_SECONDS = 600.0  # a long run leaves many rows
+PATIENT = 1.0  # seconds until the first who listen connect again; hundreds at once would keep a server from starting
 AUDIENCE = 194  # people who only listen, in a group with the clients: 200 in all
 
 
@@ -99,8 +100,8 @@ async def referee(world: World, faults: list[str], seed: int, seconds: float, co
         await world.start(faults)
         clients, listeners = await enroll(world, history, seed, count, audience)
         before = world.count()
-        people = [*clients * DEVICES, *listeners]
-        devices = [Device(world.url, person.id, person.token) for person in people]
+        devices = [Device(world.url, client.id, client.token) for client in clients * DEVICES]
+        devices += [Device(world.url, person.id, person.token, PATIENT + number / 100) for number, person in enumerate(listeners)]
         listening = [asyncio.create_task(device.run()) for device in devices]
         sending = [asyncio.create_task(client.run()) for client in clients]
         done = await torment(world, faults, seed, seconds)
