@@ -193,6 +193,22 @@ async def test_many_scopes_are_one_page(api: Api, monkeypatch: pytest.MonkeyPatc
     assert [one.message.content for one in rest.messages] == texts[2::-1]
 
 
+async def test_many_parts_of_the_index_become_few(api: Api) -> None:
+    """The hourly merge is due when there are many parts, leaves what is found as it was, and is not due again."""
+    anna, boris = await api.people(2)
+    chat_id = await anna.match(boris)
+    db = api.app.state.db
+    due = []
+    for n in range(7):
+        await anna.say(chat_id, f"часть {n}")
+        await index(api)
+        due.append(await db.read(index_queries.count_pages) > 0)
+    assert any(due) is (db.dialect == "sqlite")
+    await indexing.merge(db)
+    assert await db.read(index_queries.count_pages) == 0
+    assert await found(boris, "часть") == [f"часть {n}" for n in range(6, -1, -1)]
+
+
 async def test_what_was_there_before_is_indexed(api: Api) -> None:
     """A job notes what an older version left, downwards, and is done with it once."""
     anna, boris = await api.people(2, name="Ирина")
