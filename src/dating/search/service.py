@@ -25,9 +25,10 @@ from dating.search import queries
 from dating.search.models import Finding, Findings, FoundPeople, Kind, Place
 from dating.search.words import cut_snippet, read_question, write_query
 
-AT_ONCE = 100  # candidates looked at together
+AT_ONCE = 100  # names looked at together
+SPARE = 10  # messages looked at beyond those that a page wants, since some may not be seen
 MOST_ASKED = 60  # words, each in each scope, that one query asks for
-ROUNDS = 10  # of them for one page, if few may be seen
+ROUNDS = 10  # such looks for one page, if few may be seen
 MOST_PEOPLE = 100  # that one question brings on all its pages
 SHORT = 2  # letters of a word that is no beginning of others'
 LAST = "\U0010ffff"  # sorts behind every letter
@@ -84,20 +85,21 @@ async def find_messages(
 ) -> tuple[list[Message], int | None]:
     """The newest messages before an id that have all the words, and the id before which to go on, if there may be more."""
     scopes = [str(me), *[f"g{chat_id}" for chat_id in await queries.list_groups(tx, me)]]
+    many = limit + SPARE
     found: list[Message] = []
     rest: int | None = before_id
     for _ in range(ROUNDS):
         if rest is None or len(found) >= limit:
             break
-        ids = await list_candidates(tx, scopes, words, rest)
-        rest = ids[-1] if len(ids) == AT_ONCE else None
+        ids = await list_candidates(tx, scopes, words, rest, many)
+        rest = ids[-1] if len(ids) == many else None
         found += await history.complete(tx, me, (await queries.list_found(tx, me, ids))[: limit + 1 - len(found)])
     if len(found) > limit:
         return found[:limit], found[limit - 1].id
     return found, rest
 
 
-async def list_candidates(tx: Transaction, scopes: Sequence[str], words: list[str], before_id: int) -> list[int]:
+async def list_candidates(tx: Transaction, scopes: Sequence[str], words: list[str], before_id: int, many: int) -> list[int]:
     """The newest messages of any of the scopes that have all the words, whoever may see them.
 
     In several queries: GIN compares each term of a query with those before it, so a long one takes the square of its length.
@@ -106,8 +108,8 @@ async def list_candidates(tx: Transaction, scopes: Sequence[str], words: list[st
     ids: list[int] = []
     for first in range(0, len(scopes), step):
         query = write_query(scopes[first : first + step], words)
-        ids += await queries.list_candidates(tx, query, before_id, AT_ONCE)
-    return sorted(ids, reverse=True)[:AT_ONCE]
+        ids += await queries.list_candidates(tx, query, before_id, many)
+    return sorted(ids, reverse=True)[:many]
 
 
 async def cut(messages: Sequence[Message], words: list[str]) -> list[Finding]:
