@@ -14,7 +14,7 @@ from dating.calls import service as calls
 from dating.chat import expiry, invites, limit_queries
 from dating.clock import DAY
 from dating.database import SWEPT, Database, Transaction
-from dating.errors import Refusal
+from dating.errors import Unavailable
 from dating.matching import boost_queries, exposure, fairness, picks, standing_queries
 from dating.profiles import service as profiles
 from dating.realtime import inbox, redis_tickets
@@ -49,15 +49,15 @@ class Jobs:
     def start(self) -> None:
         """Begin the rounds."""
         self._tasks = [
-            asyncio.create_task(self._repeat(ROUND, self.sweep)),
-            asyncio.create_task(self._repeat(MINUTE, self.note_activity)),
-            asyncio.create_task(self._repeat(MINUTE, self.make_picks)),
-            asyncio.create_task(self._repeat(MINUTE, self.expire)),
-            asyncio.create_task(self._repeat(MINUTE, self.renew_statistics)),
-            asyncio.create_task(self._repeat(self._settings.index_seconds, self.index)),
-            asyncio.create_task(self._repeat(RINGING, self.end_calls)),
-            asyncio.create_task(self._repeat(EXPORTING, self.make_exports)),
-            asyncio.create_task(self._repeat(MINUTE, self.lift_suspensions)),
+            asyncio.create_task(self.repeat(ROUND, self.sweep)),
+            asyncio.create_task(self.repeat(MINUTE, self.note_activity)),
+            asyncio.create_task(self.repeat(MINUTE, self.make_picks)),
+            asyncio.create_task(self.repeat(MINUTE, self.expire)),
+            asyncio.create_task(self.repeat(MINUTE, self.renew_statistics)),
+            asyncio.create_task(self.repeat(self._settings.index_seconds, self.index)),
+            asyncio.create_task(self.repeat(RINGING, self.end_calls)),
+            asyncio.create_task(self.repeat(EXPORTING, self.make_exports)),
+            asyncio.create_task(self.repeat(MINUTE, self.lift_suspensions)),
         ]
 
     async def close(self) -> None:
@@ -66,13 +66,16 @@ class Jobs:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _repeat(self, period: float, job: Callable[[], Awaitable[None]]) -> None:
+    async def repeat(self, period: float, job: Callable[[], Awaitable[None]]) -> None:
+        """Do a job every so many seconds, jittered, for ever: whatever it ends with."""
         while True:
             await asyncio.sleep(period * random.uniform(0.8, 1.2))
             try:
                 await job()
-            except Refusal:
+            except Unavailable:
                 logger.warning("a job was put off: the database is away", extra={"job": job.__name__})
+            except Exception:  # one bad row must not end a job for good: it is seen in the log, and tried again
+                logger.exception("a job failed", extra={"job": job.__name__})
 
     async def note_activity(self) -> None:
         """Write down who was active in the last two minutes (a round and its jitter)."""

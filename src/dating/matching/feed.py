@@ -10,7 +10,7 @@ import logging
 import time
 
 from dating.database import Database
-from dating.errors import Refusal
+from dating.errors import Refusal, Unavailable
 from dating.matching import index_queries as queries
 from dating.matching.columns import Cells, Table
 from dating.matching.index import Index
@@ -73,8 +73,12 @@ class Feed:
             await self._wait()
             try:
                 await self._catch_up()
-            except Refusal:
+            except Unavailable:
                 logger.warning("the candidate index lags behind: the database is away")
+                await asyncio.sleep(RETRY)
+            except Exception:  # whatever it was, what was being read is read again with everybody
+                logger.exception("the candidate index lags behind")
+                self._missed = time.monotonic()
                 await asyncio.sleep(RETRY)
 
     async def _wait(self) -> None:
