@@ -12,7 +12,7 @@ from dating.chat import hold_queries, releases
 from dating.chat.models import Due
 from dating.clock import SECOND
 from dating.database import Database
-from dating.errors import Refusal
+from dating.errors import Unavailable
 from dating.safety.classifier import Classifier, ClassifierFailed, Judgement, Question
 from dating.settings import Settings
 
@@ -62,8 +62,11 @@ class Screener:
         while not self._closed:
             try:
                 busy = await self._round(classifier)
-            except Refusal:
+            except Unavailable:
                 logger.warning("messages were not screened: the database is away")
+                busy = False
+            except Exception:  # whoever is held must not wait for ever because of one of them
+                logger.exception("messages were not screened")
                 busy = False
             if not busy and not self._closed:
                 with contextlib.suppress(TimeoutError):

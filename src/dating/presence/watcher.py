@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from dating.database import Database
-from dating.errors import Refusal
+from dating.errors import Unavailable
 from dating.presence import service
 from dating.presence.models import Look, Sight
 from dating.realtime.bus import Bus
@@ -94,8 +94,10 @@ class Watcher:
             await asyncio.sleep(self._period * random.uniform(0.8, 1.2))
             try:
                 await self._go_round()
-            except Refusal:
+            except Unavailable:
                 logger.warning("presence was put off: the database is away")
+            except Exception:  # the next round must come whatever it was
+                logger.exception("presence was put off")
 
     async def _go_round(self) -> None:
         """Tell every session what has changed of the people whom it looks at."""
