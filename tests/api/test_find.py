@@ -15,8 +15,11 @@ from tests.kit import PASSWORD, Api, Person
 
 
 async def index(api: Api) -> None:
-    """Let the search know what was said."""
-    await indexing.keep_up(api.app.state.db)
+    """Let the search know what was said: until nothing is noted, for other processes index, too."""
+    async with asyncio.timeout(30):
+        await indexing.keep_up(api.app.state.db)
+        while await api.count("unindexed") or await api.count("backfills"):
+            await indexing.keep_up(api.app.state.db)
 
 
 async def find(person: Person, question: str, kind: str = "messages", **more: Any) -> dict[str, Any]:
