@@ -39,6 +39,7 @@ PATHS = os.environ.get("BENCH_PATHS", "sql memory").split()  # see DATING_CANDID
 RATE = int(os.environ.get("BENCH_RATE", "50"))  # pages a second, and as many swipes
 SECONDS = int(os.environ.get("BENCH_SECONDS", "30"))
 CONNECTIONS = 24
+DECK_PAGES = 10  # that come from one deck
 CHUNK = 200_000
 COLUMNS = ("low_id", "high_id", "low_action", "high_action", "low_at", "high_at")
 PLACES = ", ".join("?" * len(COLUMNS))
@@ -276,12 +277,15 @@ async def measure(db: Database, environment: dict[str, str], population: Populat
 
 
 async def load(subject: lab.Subject, viewers: list[Viewer], spent: list[float]) -> tuple[dict[str, list[float]], int]:
-    """Pages and swipes at once, after everybody has had a first page; their times, and how many were refused."""
+    """Pages and swipes at once; their times, and how many were refused.
+
+    Before, everybody looks at one to ten pages, so that not all of them come to the end of a deck at the same moment.
+    """
     walkers = [Walker(viewer) for viewer in viewers]
     count = RATE * SECONDS
     looks: list[float] = []
     swipes: list[float] = []
-    await pace(subject.port, [walker.look for walker in walkers], [])
+    await pace(subject.port, [walker.look for number, walker in enumerate(walkers) for _ in range(1 + number % DECK_PAGES)], [])
     async with lab.cpu_of([subject.pid], spent):
         await asyncio.gather(
             pace(subject.port, [walkers[number % len(walkers)].look for number in range(count)], looks),
