@@ -222,7 +222,7 @@ async def test_what_was_there_before_is_indexed(api: Api) -> None:
     async def forget(tx: Any) -> None:
         await tx.run("DELETE FROM unindexed")
         await tx.run("INSERT INTO backfills (kind, before_id) VALUES ('message', :id)", id=last + 1)
-        await tx.run("INSERT INTO backfills (kind, before_id) VALUES ('person', :id)", id=boris.id + 1)
+        await tx.run("INSERT INTO backfills (kind, before_id) VALUES ('person', :id)", id=max(anna.id, boris.id) + 1)
 
     await db.write(forget)
     await index(api)
