@@ -19,12 +19,13 @@ from dating.accounts import routes as accounts
 from dating.accounts import service as accounts_service
 from dating.accounts.mail import make_mailer
 from dating.accounts.passwords import Passwords
+from dating.bodies import JSONRequest
 from dating.calls import routes as calls
 from dating.chat import limits, receipts
 from dating.chat import routes as chat
 from dating.database import Database, connect
 from dating.documentation import openapi
-from dating.gate import Doorkeeper, Gate, JSONRequest, admit, answer_error, provide_address, provide_me, provide_viewer
+from dating.gate import Doorkeeper, Gate, admit, answer_error, provide_address, provide_me, provide_viewer
 from dating.idempotency import provide_commit
 from dating.jobs import Jobs
 from dating.matching import routes as matching

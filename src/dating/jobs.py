@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Concatenate, ParamSpec
 
 from dating import idempotency
-from dating.accounts import addresses, exports
+from dating.accounts import addresses, exclusions, exports
 from dating.accounts import service as accounts
 from dating.calls import service as calls
 from dating.chat import expiry, invites, limit_queries
@@ -112,7 +112,7 @@ class Jobs:
 
     async def lift_suspensions(self) -> None:
         """Let back in whose suspension is over."""
-        await self._db.write(accounts.lift_expired)
+        await self._db.write(exclusions.lift_expired)
 
     async def sweep(self) -> None:
         """Drop everything whose time is over, and seal the addresses that are not sealed yet."""

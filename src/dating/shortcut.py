@@ -14,8 +14,9 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 from litestar.types import HTTPResponseBodyEvent, HTTPResponseStartEvent, Receive, Scope, Send
 
+from dating.bodies import JSONRequest, decode_body, judge_text
 from dating.errors import TooLarge
-from dating.gate import Gone, JSONRequest, admit, answer_error, decode_body, judge_text
+from dating.gate import Gone, admit, answer_error
 
 
 class Shortcut:

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from hypothesis import strategies as st
 
-from dating.accounts import service as accounts
+from dating.accounts import exclusions
 from dating.clock import DAY
 from dating.database import Database, Transaction, connect
 from dating.matching import candidate_queries, candidates, columns, deck, feed
@@ -75,8 +75,8 @@ async def alter(tx: Transaction, dice: random.Random, world: World, user_id: int
         lambda: profiles.change(tx, user_id, ProfileFields(settings=SettingChanges(discoverable=switch))),
         lambda: profiles.change(tx, user_id, ProfileFields(settings=SettingChanges(incognito=switch))),
         lambda: profiles.change(tx, user_id, ProfileFields(settings=SettingChanges(show_last_active=switch))),
-        lambda: accounts.ban(tx, user_id, NOW + DAY if switch else None),
-        lambda: accounts.lift(tx, user_id),
+        lambda: exclusions.ban(tx, user_id, NOW + DAY if switch else None),
+        lambda: exclusions.lift(tx, user_id),
         lambda: profiles.touch(tx, [user_id, dice.randint(1, SIZE)]),
     ]
     await dice.choice(changes)()

@@ -5,8 +5,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from dating.accounts.exclusions import lift_expired
 from dating.accounts.passwords import Passwords
-from dating.accounts.service import create_admin, lift_expired
+from dating.accounts.service import create_admin
 from dating.clock import DAY
 from dating.database import Clash
 from dating.safety import audit, report_queries, reports

@@ -8,7 +8,7 @@ import pytest
 
 from dating.chat import posts
 from dating.chat.access import ChatNotFound, MessageNotFound
-from dating.chat.models import Post
+from dating.chat.post_models import Post
 from dating.chat.posts import Answer, ClientIdReused, post
 from dating.database import Oversized, Transaction
 from dating.errors import Refusal

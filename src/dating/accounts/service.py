@@ -3,18 +3,14 @@
 Functions that begin with `tx` are one piece of database work. The others are whole operations: they hash, write and mail in
 that order, because hashing and mail must not happen inside a transaction. What must be committed although it is a refusal (a
 wrong code counts as a try) is returned as None and refused outside.
-
-Guessing passwords is bounded by three limits, none of which locks the owner out:
-
-* `limit_login` for one address, whatever it asks for (in development the machine itself is not counted);
-* `limit_login` for one account from one address; forgotten when the right password comes;
-* `limit_account` for one account from everywhere; forgotten likewise, and not counted for a device that is signed in already.
 """
 
 import msgspec
 
 from dating.accounts import mail, queries, registry
 from dating.accounts.codes import CODE_MINUTES, BadCode, issue_code, redeem_code, request_code, seal_address
+from dating.accounts.exclusions import Banned
+from dating.accounts.guessing import WrongCredentials, confirm, forgive
 from dating.accounts.mail import Postbox
 from dating.accounts.models import (
     Account,
@@ -36,7 +32,7 @@ from dating.accounts.names import Entry, fold, read_entry, read_username
 from dating.accounts.passwords import LEAST, Passwords, WeakPassword, judge_password
 from dating.accounts.sessions import end_others, hand_out, name_device, open_session
 from dating.database import Database, Transaction
-from dating.errors import Conflict, Forbidden, Malformed, Unauthorized
+from dating.errors import Conflict, Forbidden, Malformed
 from dating.profiles import service as profiles
 from dating.profiles.models import Me, ProfileFields
 from dating.realtime import inbox
@@ -68,27 +64,6 @@ class EmailTaken(Conflict):
 
     code = "email_taken"
     detail = "This e-mail address cannot be used."
-
-
-class WrongCredentials(Unauthorized):
-    """401: no such name, or another password; which of the two is not said."""
-
-    code = "invalid_credentials"
-    detail = "The name or the password is wrong."
-
-
-class WrongPassword(Forbidden):
-    """403: somebody signed in, who does not know the password."""
-
-    code = "wrong_password"
-    detail = "The password is wrong."
-
-
-class Banned(Forbidden):
-    """403: the right password of a banned account."""
-
-    code = "banned"
-    detail = "This account is banned."
 
 
 class EmailNotVerified(Forbidden):
@@ -177,12 +152,6 @@ async def login(
     fresh = await passwords.hash(form.password) if passwords.is_stale(account.password) else None
     me, opened = await db.write(enter, settings, account, device, fresh)
     return sign_in(settings, f"Welcome back, {account.username}.", me, opened)
-
-
-async def forgive(throttle: Throttle, given: str, address: str) -> None:
-    """The right password came: what was guessed before does not count any more."""
-    await throttle.clear("login", f"{given} {address}")
-    await throttle.clear("account", given)
 
 
 def judge_entry(settings: Settings, account: Account) -> None:
@@ -304,18 +273,6 @@ async def accept_reset(tx: Transaction, settings: Settings, email_key: str, code
 # --- what needs the password once more --------------------------------------------------------------------------------------
 
 
-async def confirm(db: Database, passwords: Passwords, throttle: Throttle, me: Identity, password: str) -> Account:
-    """My account, after the password was checked once more. Raises WrongPassword, RateLimited or Busy."""
-    await throttle.take("login", f"#{me.user_id}")
-    account = await db.read(queries.find_account, me.user_id)
-    if account is None:
-        raise InvalidToken
-    if not await passwords.verify(account.password, password):
-        raise WrongPassword
-    await throttle.clear("login", f"#{me.user_id}")
-    return account
-
-
 async def change_password(
     db: Database, passwords: Passwords, postbox: Postbox, throttle: Throttle, me: Identity, form: PasswordChange
 ) -> Done:
@@ -361,46 +318,13 @@ async def erase(tx: Transaction, settings: Settings, account: Account) -> None:
         await queries.drop_codes(tx, seal_address(settings, fold(account.email)))
 
 
-# --- what moderators and administrators decide -------------------------------------------------------------------------------
-
-
-async def ban(tx: Transaction, user_id: int, until_at: int | None) -> None:
-    """Keep somebody out, until a moment (microseconds) or for good: hidden, every socket closed, no session good."""
-    await queries.ban(tx, user_id, until_at)
-    inbox.revoke(tx, user_id, None, Close.REVOKED)
-    inbox.disclose(tx, [user_id])
-
-
-async def lift(tx: Transaction, user_id: int) -> None:
-    """Let somebody back in, whose sessions are good again."""
-    await queries.lift(tx, user_id)
-    inbox.disclose(tx, [user_id])
-
-
-async def lift_expired(tx: Transaction) -> None:
-    """Let everybody back in whose suspension is over."""
-    inbox.disclose(tx, await queries.lift_expired(tx))
+# --- what administrators decide -----------------------------------------------------------------------------------------------
 
 
 async def grant_role(tx: Transaction, user_id: int, role: Role) -> None:
     """Give somebody a role; what the processes remember of them is forgotten, and their sockets connect again."""
     await queries.set_role(tx, user_id, role)
     inbox.revoke(tx, user_id, None, Close.REVOKED)
-
-
-async def confirm_excluded(
-    db: Database, passwords: Passwords, throttle: Throttle, given: str, password: str, address: str
-) -> int:
-    """Who is kept out and knows their password. Raises WrongCredentials for everybody else, RateLimited or Busy."""
-    await throttle.take("login", f"{fold(given)} {address}")
-    await throttle.take("account", fold(given))
-    account = await db.read(queries.find_login, fold(given))
-    if not await passwords.verify(account.password if account else None, password) or account is None:
-        raise WrongCredentials
-    if account.banned_at is None:
-        raise WrongCredentials
-    await forgive(throttle, fold(given), address)
-    return account.id
 
 
 # --- the command line -------------------------------------------------------------------------------------------------------

@@ -7,7 +7,8 @@ message of such a chat, one from before I came, one that has expired, one delete
 from collections.abc import Iterable
 
 from dating.chat import access_queries as queries
-from dating.chat.models import Room, Target
+from dating.chat.message_models import Target
+from dating.chat.models import Room
 from dating.database import Transaction
 from dating.errors import Conflict, NotFound
 from dating.realtime import events

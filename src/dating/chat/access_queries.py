@@ -3,7 +3,8 @@
 import json
 
 from dating.chat.conditions import MINE, OPEN, RECEIPTS, SEEN
-from dating.chat.models import Room, Target
+from dating.chat.message_models import Target
+from dating.chat.models import Room
 from dating.database import Transaction
 
 SEE = f"""

@@ -13,7 +13,7 @@ from dating.chat.archive_models import (
 )
 from dating.chat.conditions import OPEN, SEEN
 from dating.chat.history_queries import MESSAGES
-from dating.chat.models import MessageRow
+from dating.chat.message_models import MessageRow
 from dating.database import Transaction
 
 OPEN_CHATS = f"""

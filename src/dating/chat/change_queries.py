@@ -1,6 +1,6 @@
 """The SQL of what is done with messages: edits, deletions, reactions, pins."""
 
-from dating.chat.models import Target
+from dating.chat.message_models import Target
 from dating.database import Transaction
 
 # --- edits ------------------------------------------------------------------------------------------------------------------

@@ -12,7 +12,8 @@ from dating.chat import access, holds, limits, receipts, veils
 from dating.chat import change_queries as queries
 from dating.chat.limits import Rules
 from dating.chat.links import encode_links, find_links
-from dating.chat.models import Done, Room, Target
+from dating.chat.message_models import Target
+from dating.chat.models import Done, Room
 from dating.chat.posts import EmptyMessage
 from dating.clock import rfc3339
 from dating.database import Transaction

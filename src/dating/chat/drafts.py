@@ -1,6 +1,8 @@
 """Messages on their way: how a post reads once it is sent, and what the members hear of it."""
 
-from dating.chat.models import Message, Option, Poll, Post
+from dating.chat.message_models import Message
+from dating.chat.poll_models import Option, Poll
+from dating.chat.post_models import Post
 from dating.clock import SECOND, rfc3339
 from dating.realtime import events
 

@@ -9,7 +9,7 @@ from itertools import groupby
 
 from dating.chat import expiry_queries as queries
 from dating.chat.changes import silence
-from dating.chat.models import Target
+from dating.chat.message_models import Target
 from dating.database import Transaction
 
 AT_ONCE = 200  # messages that one transaction removes: keeps the writer free for others in between

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 
 from dating.chat.conditions import UNREAD
-from dating.chat.models import Target
+from dating.chat.message_models import Target
 from dating.database import Transaction
 
 EXPIRED = """

@@ -3,7 +3,7 @@
 import json
 
 from dating.chat.conditions import TAKES
-from dating.chat.models import Face, InviteRow, Reachable
+from dating.chat.group_models import Face, InviteRow, Reachable
 from dating.database import SWEPT, Transaction
 
 # --- members ----------------------------------------------------------------------------------------------------------------

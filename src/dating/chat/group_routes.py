@@ -6,7 +6,8 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, JSONBody
 
 from dating.chat import groups, invites, service
-from dating.chat.models import Chat, Description, Done, Invite, NewInvite, NewMembers, NewRole, Token
+from dating.chat.group_models import Description, Invite, NewInvite, NewMembers, NewRole, Token
+from dating.chat.models import Chat, Done
 from dating.database import Database
 from dating.idempotency import Commit
 from dating.tokens import Identity, new_secret

@@ -12,7 +12,8 @@ from msgspec import UnsetType
 from dating.chat import access, receipt_queries
 from dating.chat import group_queries as queries
 from dating.chat.changes import MANAGERS, ManagersOnly
-from dating.chat.models import Description, Done, Face, Opened, Room
+from dating.chat.group_models import Description, Face
+from dating.chat.models import Done, Opened, Room
 from dating.database import Transaction
 from dating.errors import Conflict, Forbidden, Malformed, NotFound
 from dating.realtime import events

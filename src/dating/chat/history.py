@@ -7,7 +7,8 @@ import msgspec
 from dating.chat import access, holds
 from dating.chat import history_queries as queries
 from dating.chat.access import BEYOND, MessageNotFound
-from dating.chat.models import Message, MessageRow, Option, Poll, Reaction, Version
+from dating.chat.message_models import Message, MessageRow, Reaction, Version
+from dating.chat.poll_models import Option, Poll
 from dating.clock import rfc3339
 from dating.database import Transaction
 

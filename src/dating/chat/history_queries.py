@@ -3,7 +3,8 @@
 import json
 
 from dating.chat.conditions import IS_READ, SEEN
-from dating.chat.models import MessageRow, PollRow, ReactionRow, VersionRow, VoteRow
+from dating.chat.message_models import MessageRow, ReactionRow, VersionRow
+from dating.chat.poll_models import PollRow, VoteRow
 from dating.database import Transaction
 
 # Messages `m` as I see them; `mine` is my seat. Whoever adds a condition has asked whether the chat is open to me.

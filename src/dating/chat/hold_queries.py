@@ -3,7 +3,8 @@
 import json
 from collections.abc import Sequence
 
-from dating.chat.models import Due, HeldRow, Post, Screened
+from dating.chat.hold_models import Due, HeldRow, Screened
+from dating.chat.post_models import Post
 from dating.chat.post_queries import POSTS, encode, encode_asked
 from dating.database import Transaction
 

@@ -12,7 +12,10 @@ from dating.chat import hold_queries as queries
 from dating.chat import post_queries
 from dating.chat.access import ClientIdReused
 from dating.chat.drafts import describe, show
-from dating.chat.models import Chat, HeldRow, Message, OwnHeld, Post, Verdict
+from dating.chat.hold_models import HeldRow, OwnHeld
+from dating.chat.message_models import Message
+from dating.chat.models import Chat
+from dating.chat.post_models import Post, Verdict
 from dating.database import Overtaken, Transaction
 from dating.errors import Refusal
 from dating.realtime import events, inbox

@@ -5,7 +5,8 @@ A token is shown once and kept hashed. One that leads nowhere, for whatever reas
 
 from dating.chat import access, groups
 from dating.chat import group_queries as queries
-from dating.chat.models import Done, Invite, NewInvite, Opened
+from dating.chat.group_models import Invite, NewInvite
+from dating.chat.models import Done, Opened
 from dating.clock import SECOND, rfc3339
 from dating.database import Transaction
 from dating.errors import Conflict, NotFound

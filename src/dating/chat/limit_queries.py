@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from dating.chat.models import Newcomer, OwnSending, Sending
+from dating.chat.limit_models import Newcomer, OwnSending, Sending
 from dating.chat.post_queries import encode
 from dating.database import SWEPT, Transaction
 

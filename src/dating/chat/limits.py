@@ -13,8 +13,10 @@ import msgspec
 
 from dating.chat import hold_queries
 from dating.chat import limit_queries as queries
+from dating.chat.limit_models import Newcomer, Sending
 from dating.chat.links import find_links
-from dating.chat.models import Newcomer, Post, Room, Sending, Verdict
+from dating.chat.models import Room
+from dating.chat.post_models import Post, Verdict
 from dating.clock import DAY, HOUR, SECOND
 from dating.database import Transaction
 from dating.errors import Forbidden, Malformed, Refusal, Throttled

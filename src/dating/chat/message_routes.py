@@ -6,7 +6,9 @@ from litestar.params import FromPath, JSONBody
 
 from dating.chat import changes, history, polls
 from dating.chat.limits import Rules
-from dating.chat.models import Choices, Deletion, Done, Edit, Emoji, Message, Switch, Version
+from dating.chat.message_models import Deletion, Edit, Emoji, Message, Version
+from dating.chat.models import Done, Switch
+from dating.chat.poll_models import Choices
 from dating.database import Database
 from dating.idempotency import Commit
 from dating.tokens import Identity

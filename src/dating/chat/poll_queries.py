@@ -1,6 +1,6 @@
 """The SQL of voting."""
 
-from dating.chat.models import PollRow
+from dating.chat.poll_models import PollRow
 from dating.database import Transaction
 
 FIND = "SELECT message_id, options, multiple FROM polls WHERE message_id = :message_id"

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 import msgspec
 
 from dating.chat.conditions import OPEN, SEEN
-from dating.chat.models import Addition, Asked, NewPoll, Place, Post, Source, Unseen, Verdict
+from dating.chat.poll_models import NewPoll
+from dating.chat.post_models import Addition, Asked, Place, Post, Source, Verdict
+from dating.chat.veil_models import Unseen
 from dating.clock import SECOND
 from dating.database import Transaction
 

@@ -12,7 +12,9 @@ from dating.chat.access import ChatNotFound, ClientIdReused, MessageNotFound
 from dating.chat.drafts import describe, show
 from dating.chat.limits import Rules
 from dating.chat.links import find_links
-from dating.chat.models import Draft, Message, Post, Unseen, Verdict
+from dating.chat.message_models import Message
+from dating.chat.post_models import Draft, Post, Verdict
+from dating.chat.veil_models import Unseen
 from dating.database import Database, Oversized, Overtaken, Transaction
 from dating.errors import Malformed, Refusal
 from dating.realtime.inbox import tell_members

@@ -7,7 +7,8 @@ receipts stay in order. Everybody hears it once; the sender's devices first hear
 
 from dating.chat import hold_queries as queries
 from dating.chat import holds, post_queries, posts
-from dating.chat.models import Due, HeldRow, Post
+from dating.chat.hold_models import Due, HeldRow
+from dating.chat.post_models import Post
 from dating.database import Transaction
 from dating.realtime import events, inbox
 from dating.safety import queries as safety

@@ -4,7 +4,8 @@ import json
 from collections.abc import Sequence
 
 from dating.chat.conditions import RECEIPTS
-from dating.chat.models import Marks, Request
+from dating.chat.receipt_models import Marks
+from dating.chat.request_models import Request
 from dating.database import Transaction
 
 SETTLE = """

@@ -7,7 +7,8 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
 from dating.chat import requests, service, veils
-from dating.chat.models import Chat, Done, Message, Unread
+from dating.chat.message_models import Message
+from dating.chat.models import Chat, Done, Unread
 from dating.database import Database
 from dating.idempotency import Commit
 from dating.parameters import Cursor, Limit, Offset

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 from dating.chat import access
 from dating.chat import request_queries as queries
-from dating.chat.models import Done, Request
+from dating.chat.models import Done
+from dating.chat.request_models import Request
 from dating.clock import DAY, SECOND
 from dating.database import Transaction
 from dating.errors import Conflict, Throttled

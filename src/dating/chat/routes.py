@@ -8,15 +8,10 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from dating.chat import group_routes, history, message_routes, posts, receipts, request_routes, seat_routes, service
-from dating.chat.models import (
-    Chat,
-    ChatToRead,
-    Done,
-    Draft,
-    Message,
-    MessagesToRead,
-    NewChat,
-)
+from dating.chat.message_models import Message
+from dating.chat.models import Chat, Done, NewChat
+from dating.chat.post_models import Draft
+from dating.chat.receipt_models import ChatToRead, MessagesToRead
 from dating.database import Database
 from dating.idempotency import Commit, read_key
 from dating.parameters import Cursor, Limit, Offset

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 from dating.chat.conditions import OPEN
 from dating.chat.history_queries import MESSAGES
-from dating.chat.models import MessageRow, Unseen, Wary
+from dating.chat.message_models import MessageRow
 from dating.chat.post_queries import UNSEEN_ROWS, encode
+from dating.chat.veil_models import Unseen, Wary
 from dating.database import Transaction
 
 WARY = """

@@ -8,7 +8,9 @@ from collections.abc import Iterable
 
 from dating.chat import access, access_queries, drafts, history, post_queries, receipt_queries
 from dating.chat import veil_queries as queries
-from dating.chat.models import Done, Message, Unseen
+from dating.chat.message_models import Message
+from dating.chat.models import Done
+from dating.chat.veil_models import Unseen
 from dating.database import Transaction
 from dating.realtime import events, inbox
 from dating.safety import words

@@ -26,9 +26,10 @@ from dating.matching.index import Index
 from dating.matching.reasons import Widened, give_reasons
 from dating.profiles import places
 from dating.profiles import service as profiles
+from dating.profiles.ages import ADULT, OLDEST, count_years, to_day
 from dating.profiles.models import Gender, Interest, Profile, User
 from dating.profiles.places import Level, Point
-from dating.profiles.service import ADULT, EVERYBODY, GENDERS, HOUR, INTERESTS, OLDEST, HalfPlace, ReversedAges, round_down
+from dating.profiles.service import EVERYBODY, GENDERS, HOUR, INTERESTS, HalfPlace, ReversedAges, round_down
 
 Order = Literal["recommended", "distance", "recent", "id"]
 
@@ -173,7 +174,7 @@ def describe_my_age(born: int | None, now: date) -> Parameters:
     """My age for the rules of others. Not said, it fits only those who have no rule about it."""
     if born is None:
         return {"age_low": ADULT, "age_high": OLDEST}
-    age = profiles.count_years(profiles.to_day(born), now)
+    age = count_years(to_day(born), now)
     return {"age_low": age, "age_high": age}
 
 

@@ -32,8 +32,9 @@ from dating.matching.index import Index
 from dating.matching.ranking import DEFAULT, Kind, Weights
 from dating.matching.reasons import Widened
 from dating.profiles import service as profiles
+from dating.profiles.ages import ADULT, OLDEST
 from dating.profiles.models import Profile
-from dating.profiles.service import ADULT, DEALBREAKERS, OLDEST
+from dating.profiles.service import DEALBREAKERS
 
 AT_ONCE = 400
 LIKERS = 60

@@ -22,8 +22,8 @@ from dating.matching import explain_queries as queries
 from dating.matching.candidates import Hunt, Search
 from dating.matching.explain_queries import Bit
 from dating.profiles import service as profiles
+from dating.profiles.ages import ADULT, OLDEST
 from dating.profiles.models import Profile
-from dating.profiles.service import ADULT, OLDEST
 
 LOOKED_AT = 20_000  # people in one question, at most: the most recently active of each lane
 YEARS = 3  # by which an age rule is loosened

@@ -26,6 +26,7 @@ from dating.matching.reasons import give_reasons
 from dating.matching.weights import read_weights
 from dating.profiles import places
 from dating.profiles import service as profiles
+from dating.profiles.ages import ADULT, OLDEST
 from dating.settings import Settings
 
 EACH = 3  # picks a day, at most
@@ -167,7 +168,7 @@ def describe(people: list[pick_queries.Candidate], day: int) -> Pool:
         age=np.array([unsaid if p.born is None else (day - p.born) // DAYS_A_YEAR for p in people], np.float32),
         min_age=numbers[:, 0],
         max_age=numbers[:, 1],
-        any_age=(numbers[:, 0] <= profiles.ADULT) & (numbers[:, 1] >= profiles.OLDEST),
+        any_age=(numbers[:, 0] <= ADULT) & (numbers[:, 1] >= OLDEST),
         place=np.array([(nowhere if p.x is None else p.x, p.y or 0.0, p.z or 0.0) for p in people]).reshape(-1, 3),
         reach=np.array([-np.inf if p.reach is None else p.reach for p in people]),
         choosiness=numbers[:, 2],

@@ -6,8 +6,8 @@ As with reports, words are shown only to the moderator who has taken the message
 from typing import get_args
 
 from dating.chat import changes, hold_queries, releases
+from dating.chat.hold_models import HeldRow
 from dating.chat.holds import read_draft
-from dating.chat.models import HeldRow
 from dating.clock import rfc3339
 from dating.database import Transaction
 from dating.moderation import held_queries as queries

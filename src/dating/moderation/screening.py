@@ -9,7 +9,7 @@ import contextlib
 import logging
 
 from dating.chat import hold_queries, releases
-from dating.chat.models import Due
+from dating.chat.hold_models import Due
 from dating.clock import SECOND
 from dating.database import Database
 from dating.errors import Unavailable

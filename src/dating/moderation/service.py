@@ -8,6 +8,7 @@ There is no judging machine of the server's own: reports by people, and people w
 may ask moderators to look at a message (`held`), and holds it back at most.
 """
 
+from dating.accounts import exclusions, guessing
 from dating.accounts import service as accounts
 from dating.accounts.passwords import Passwords
 from dating.chat import changes
@@ -233,7 +234,7 @@ async def sanction(tx: Transaction, me: Identity, report: ReportRow, decision: D
     if decision.action == "remove":
         await changes.remove(tx, report.target_id)
     if decision.action in ("suspend", "ban"):
-        await accounts.ban(tx, report.accused_id, until_at)
+        await exclusions.ban(tx, report.accused_id, until_at)
     return statement_id
 
 
@@ -267,7 +268,7 @@ async def answer_appeal(tx: Transaction, me: Identity, statement_id: int, answer
     if not await report_queries.answer(tx, statement_id, answer.text, answer.overturned):
         raise NoSuchAppeal
     if answer.overturned and await is_in_force(tx, statement):
-        await accounts.lift(tx, statement.user_id)
+        await exclusions.lift(tx, statement.user_id)
     await inbox.tell(tx, [statement.user_id], events.Statement(statement_id, statement.action))
     await audit.record(tx, me.user_id, "overturn" if answer.overturned else "uphold", person_id=statement.user_id)
     answered = await report_queries.find_statement(tx, statement_id)
@@ -296,7 +297,7 @@ async def appeal_from_outside(
 
     Raises WrongCredentials (also for whoever is not kept out), NoSuchStatement, AppealedBefore, RateLimited or Busy.
     """
-    user_id = await accounts.confirm_excluded(db, passwords, throttle, form.username, form.password, address)
+    user_id = await exclusions.confirm_excluded(db, passwords, throttle, form.username, form.password, address)
     return await db.write(appeal_exclusion, user_id, form.text)
 
 
@@ -319,7 +320,7 @@ async def give_role(db: Database, passwords: Passwords, throttle: Throttle, me: 
     require_admin(me)
     if user_id == me.user_id:
         raise RoleOfMine
-    await accounts.confirm(db, passwords, throttle, me, form.password)
+    await guessing.confirm(db, passwords, throttle, me, form.password)
     return await db.write(write_role, me, user_id, form)
 
 

@@ -1,23 +1,24 @@
 """The rules of profiles: what may be changed to what, and who sees how much of whom.
 
-Age is the server's business: 18 or more on the server's date, and a birthday is set once. Places are cells (see `places`).
+Age is the server's business (see `ages`). Places are cells (see `places`).
 Others never get a birthday, coordinates or an e-mail address; when somebody was last active goes out to the hour (to matches:
 ten minutes), and only where the person allows it.
 """
 
 import unicodedata
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 import msgspec
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
-from dating.clock import DAY, EPOCH_DAY, SECOND, day_number, rfc3339, today
+from dating.clock import DAY, SECOND, rfc3339, today
 from dating.database import Database, Transaction
-from dating.errors import FieldError, Forbidden, Malformed
+from dating.errors import FieldError, Malformed
 from dating.idempotency import Commit
 from dating.profiles import places, queries
+from dating.profiles.ages import ADULT, OLDEST, choose_born, count_years, to_day
 from dating.profiles.models import (
     Account,
     Card,
@@ -39,8 +40,6 @@ from dating.realtime import inbox
 from dating.safety.service import END_OF_IDS, NoSuchPerson
 from dating.throttle import Throttle
 
-ADULT = 18
-OLDEST = 120
 SLOT = 600 * SECOND
 HOUR = 3600 * SECOND
 ONLINE = 2 * SLOT  # how long after a sign of life somebody counts as online
@@ -58,27 +57,6 @@ INTERESTS: dict[Interest, int] = {
     "both": MALE | FEMALE,
     "everyone": EVERYBODY,
 }
-
-
-class BadBirthday(Malformed):
-    """400: not a day, or more than 120 years ago."""
-
-    code = "invalid_birthday"
-    detail = "birthday must be a real day, as YYYY-MM-DD."
-
-
-class UnderAge(Malformed):
-    """400: not 18 yet on the server's date."""
-
-    code = "under_age"
-    detail = "You must be 18 or older."
-
-
-class BirthdayFixed(Forbidden):
-    """403: a birthday is set once."""
-
-    code = "birthday_fixed"
-    detail = "The birthday cannot be changed once it is set."
 
 
 class HalfPlace(Malformed):
@@ -196,30 +174,6 @@ def clean(text: str | UnsetType | None) -> str | UnsetType | None:
 def encode_list(items: list[Any] | UnsetType | None) -> str | UnsetType:
     """A list as the JSON text of its column."""
     return UNSET if items is UNSET else msgspec.json.encode(items or []).decode()
-
-
-def choose_born(current: int | None, birthday: str | UnsetType | None, now: date) -> int | UnsetType | None:
-    """The day number of a birthday that may be set. Raises BadBirthday, UnderAge, BirthdayFixed."""
-    if birthday is UNSET or (birthday is None and current is None):
-        return UNSET
-    born = None if birthday is None else parse_day(birthday)
-    if current is not None and (born is None or day_number(born) != current):
-        raise BirthdayFixed
-    assert born is not None
-    years = count_years(born, now)
-    if years < ADULT:
-        raise UnderAge(errors=[FieldError("birthday", UnderAge.detail)])
-    if years > OLDEST:
-        raise BadBirthday
-    return day_number(born)
-
-
-def parse_day(text: str) -> date:
-    """The day of `YYYY-MM-DD` or of an RFC 3339 time, as it was written there. Raises BadBirthday."""
-    try:
-        return date.fromisoformat(text) if len(text) == 10 else datetime.fromisoformat(text.upper()).date()
-    except ValueError as error:
-        raise BadBirthday(errors=[FieldError("birthday", BadBirthday.detail)]) from error
 
 
 def choose_places(profile: Profile, fields: ProfileFields, hysteresis_meters: float) -> tuple[int | None, int | None]:
@@ -405,16 +359,6 @@ def to_gender(bit: int) -> Gender | None:
 def to_interest(seeks: int) -> Interest | None:
     """The one word for whom somebody seeks; None where there is no such word."""
     return next((name for name, known in INTERESTS.items() if known == seeks), None)
-
-
-def to_day(number: int) -> date:
-    """The day of a day number."""
-    return date.fromordinal(number + EPOCH_DAY)
-
-
-def count_years(born: date, now: date) -> int:
-    """Full years between the two days."""
-    return now.year - born.year - ((now.month, now.day) < (born.month, born.day))
 
 
 def round_down(microseconds: int, unit: int) -> int:

@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from dating.chat.models import Chat, Message
+from dating.chat.message_models import Message
+from dating.chat.models import Chat
 from dating.profiles.models import User
 
 Kind = Literal["all", "messages", "chats", "users"]

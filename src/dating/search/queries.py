@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from dating.chat.conditions import OPEN, SEEN
 from dating.chat.history_queries import MESSAGES
-from dating.chat.models import MessageRow
+from dating.chat.message_models import MessageRow
 from dating.database import Transaction
 from dating.search.models import NameRow
 

@@ -16,7 +16,8 @@ import msgspec
 from dating.chat import history
 from dating.chat import service as chats
 from dating.chat.access import BEYOND
-from dating.chat.models import Chat, Message
+from dating.chat.message_models import Message
+from dating.chat.models import Chat
 from dating.database import Database, Transaction
 from dating.errors import Malformed
 from dating.profiles import service as profiles
