@@ -186,5 +186,4 @@ def wait(first_at: int | None, span: int, now: int) -> int:
 
 def digest(text: str) -> str | None:
     """What texts that say the same have in common; None for what is too short."""
-    words = stems.TOKEN.findall(stems.fold(text))
-    return hashlib.sha256(" ".join(words).encode()).hexdigest()[:32] if len(text) >= SHORTEST else None
+    return hashlib.sha256(" ".join(stems.tokenize(text)).encode()).hexdigest()[:32] if len(text) >= SHORTEST else None

@@ -27,9 +27,10 @@ async def find(tx: Transaction, said: Iterable[Said]) -> list[Unseen]:
         wary.setdefault(one.chat_id, []).append((one.user_id, one.words))
     return [
         Unseen(chat_id, user_id, message_id)
-        for chat_id, sender_id, message_id, text in said
+        for chat_id, sender_id, message_id, content in said
+        for text in [words.Text(content)]
         for user_id, list_ in wary.get(chat_id, ())
-        if user_id != sender_id and words.occur(list_, text)
+        if user_id != sender_id and text.holds(list_)
     ]
 
 

@@ -40,17 +40,36 @@ async def erase(tx: Transaction, user_id: int) -> None:
     await queries.keep(tx, user_id, [])
 
 
-def occur(words: str, text: str) -> bool:
-    """Whether one of the words (their list as JSON) occurs in the text."""
-    said = stems.split(text)
-    singles, phrases = compile_words(words)
-    return not singles.isdisjoint(said) or any(
-        phrase == tuple(said[at : at + len(phrase)]) for phrase in phrases for at in range(len(said) - len(phrase) + 1)
-    )
+class Text:
+    """A text that may be compared with many people's lists: what takes long is done once for all of them."""
+
+    def __init__(self, text: str) -> None:
+        tokens = stems.tokenize(text)
+        self._stems = [stems.stem(token) for token in tokens]
+        disguised = {stems.stem_russian(token.translate(stems.TO_CYRILLIC)) for token in tokens if stems.is_disguise(token)}
+        self._singles = disguised.union(self._stems)
+        self._phrases: dict[int, set[tuple[str, ...]]] = {}
+
+    def holds(self, words: str) -> bool:
+        """Whether one of the words (their list as JSON) occurs in it."""
+        singles, phrases = compile_words(words)
+        return not singles.isdisjoint(self._singles) or any(
+            not same_length.isdisjoint(self._list_phrases(length)) for length, same_length in phrases.items()
+        )
+
+    def _list_phrases(self, length: int) -> set[tuple[str, ...]]:
+        """Every run of so many stems."""
+        if length not in self._phrases:
+            self._phrases[length] = set(zip(*[self._stems[start:] for start in range(length)], strict=False))
+        return self._phrases[length]
 
 
 @lru_cache(maxsize=1000)
-def compile_words(words: str) -> tuple[frozenset[str], tuple[tuple[str, ...], ...]]:
-    """The stems of single words, and those of phrases."""
+def compile_words(words: str) -> tuple[frozenset[str], dict[int, set[tuple[str, ...]]]]:
+    """The stems of single words, and those of phrases by how many words these have."""
     split = [tuple(stems.split(word)) for word in msgspec.json.decode(words, type=list[str])]
-    return frozenset(one[0] for one in split if len(one) == 1), tuple(one for one in split if len(one) > 1)
+    phrases: dict[int, set[tuple[str, ...]]] = {}
+    for one in split:
+        if len(one) > 1:
+            phrases.setdefault(len(one), set()).add(one)
+    return frozenset(one[0] for one in split if len(one) == 1), phrases
