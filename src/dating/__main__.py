@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
+import msgspec
 import rich_click as click
 
 from dating import __version__
@@ -25,6 +26,7 @@ FOUND, USAGE, AWAY = 1, 2, 3
 EXIT_CODES = """Exit codes: 0 all is well; 1 the work found something wrong; 2 the command or a setting is wrong;
 3 a database or Redis cannot be reached."""
 DEADLINE = 5.0
+LONG, SHORT = 3600.0, 1.0
 WIDTH = 160
 HOSTED: dict[str, Any] = {
     "argon2_memory_kib": 64,
@@ -101,7 +103,7 @@ def main() -> None:
 @click.option("--port", type=int, metavar="NUMBER", help="Listen on this port instead of PORT; 0 takes a free one.")
 @click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Server processes on the one port.")
 def serve(host: str | None, port: int | None, workers: int) -> None:
-    """Start the server; brings the schema of the database up to date first.
+    """Start the server; brings the schema up to date first (PostgreSQL in production: `dating migrate` does that).
 
     SIGTERM and Ctrl-C send the connected people away gently; a second one stops at once. Several workers need PostgreSQL and
     Redis; one that dies is replaced, and SIGHUP replaces them all without a gap.
@@ -129,7 +131,7 @@ def worker(listener: int, control: int) -> None:
 
 @main.command()
 def migrate() -> None:
-    """Bring the schema of the database up to date; safe to repeat, and from several machines at once."""
+    """Bring the schema of the database up to date; safe to repeat, from several machines, and while servers run."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -145,7 +147,9 @@ def migrate() -> None:
         async with opened(settings) as db:
             return await apply(db, on_step=show)
 
-    settings, console = read_settings(), Console(stderr=True)
+    # An index over millions of rows takes its time; a lock that all others wait behind must not.
+    settings = msgspec.structs.replace(read_settings(), postgres_statement_seconds=LONG, postgres_lock_seconds=SHORT)
+    console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         done = asyncio.run(run(settings, progress))
     for name in done:
@@ -223,13 +227,13 @@ def create_admin(username: str, password_stdin: bool) -> None:
     settings = read_settings()
     from dating.accounts.passwords import Passwords
     from dating.accounts.service import create_admin as create
-    from dating.migrate import migrate as apply
+    from dating.migrate import bring_up
 
     async def run() -> str:
         passwords = Passwords(settings)
         try:
             async with opened(settings) as db:
-                await apply(db)
+                await bring_up(db)
                 return await create(db, passwords, username, asked.rstrip("\r\n"))
         finally:
             passwords.close()

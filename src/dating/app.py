@@ -32,7 +32,7 @@ from dating.matching import routes as matching
 from dating.matching.deck import Decks
 from dating.matching.feed import Feed
 from dating.matching.index import Index
-from dating.migrate import migrate
+from dating.migrate import bring_up
 from dating.moderation import routes as moderation
 from dating.moderation.screening import Screener
 from dating.observe import Metrics
@@ -223,11 +223,11 @@ def dependencies() -> dict[str, Provide]:
 
 @asynccontextmanager
 async def run(app: Litestar) -> AsyncIterator[None]:
-    """The life of a server: open and migrate the database, start the hub and the jobs; close them the other way round."""
+    """The life of a server: open the database and bring up its schema, start hub and jobs; close them the other way round."""
     state = app.state
     await state.db.open()
     try:
-        await migrate(state.db)
+        await bring_up(state.db)
         await state.hub.start()
         if state.feed is not None:
             await state.feed.start()

@@ -20,7 +20,7 @@ from litestar import Litestar
 from dating import __version__
 from dating.app import create_app
 from dating.database import connect
-from dating.migrate import migrate
+from dating.migrate import bring_up
 from dating.observe import configure_logs
 from dating.realtime.wire import Wire
 from dating.redis.store import check_redis
@@ -65,11 +65,11 @@ def loop_factory() -> type[asyncio.AbstractEventLoop] | None:
 
 
 async def prepare(settings: Settings) -> None:
-    """Open and migrate the database once before serving, so that what is wrong is one sentence."""
+    """Open the database and bring up its schema once before serving, so that what is wrong is one sentence."""
     db = connect(settings)
     await db.open()
     try:
-        await migrate(db)
+        await bring_up(db)
     finally:
         await db.close()
 

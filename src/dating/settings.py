@@ -81,6 +81,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     postgres_statement_seconds: Annotated[Period, Meta(description="deadline of one statement")] = 10.0
     postgres_lock_seconds: Annotated[Period, Meta(description="deadline to get a row lock")] = 5.0
     postgres_idle_seconds: Annotated[Period, Meta(description="an idle open transaction is ended after this")] = 10.0
+    migrate_at_start: Annotated[
+        bool, Meta(description="serve migrates PostgreSQL; 0: `dating migrate` does, and serve refuses a schema that is behind")
+    ] = True
     write_queue: Annotated[Count, Meta(description="writes that may wait before 503 is answered")] = 10_000
     redis_url: Annotated[
         str | None,
@@ -236,7 +239,13 @@ class Settings(Struct, frozen=True, kw_only=True):
         return [(knob.name, knob.show(getattr(self, knob.name))) for knob in KNOBS]
 
 
-PRODUCTION: dict[str, Any] = {"docs": False, "testing": False, "log_format": "json", "drain_seconds": 10.0}
+PRODUCTION: dict[str, Any] = {
+    "docs": False,
+    "testing": False,
+    "log_format": "json",
+    "drain_seconds": 10.0,
+    "migrate_at_start": False,
+}
 """Defaults that differ when `env` is production."""
 
 PLAIN_NAMES = {

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from dating.database import Database, connect
-from dating.migrate import SchemaError, load, migrate, pending
+from dating.database import Database, Locked, Transaction, connect
+from dating.migrate import SchemaError, load, migrate, patiently, pending
 from dating.settings import Settings
 
 pytestmark = pytest.mark.one_process("asks the database, no server")
@@ -57,6 +57,33 @@ async def test_a_changed_file_is_refused(db: Database, folder: Path) -> None:
     (folder / "9001_first.sql").write_text("CREATE TABLE first (id BIGSERIAL PRIMARY KEY);\n")
     with pytest.raises(SchemaError, match="9001_first"):
         await migrate(db, directory=folder)
+
+
+async def test_a_floor_keeps_older_code_out(db: Database, folder: Path) -> None:
+    """A migration that takes away what older code needs names the oldest that can serve: that one can, one before it cannot."""
+    drop = folder / "9004_drop.sql"
+    drop.write_text("-- What 9002 wrote is not read any more.\n-- floor: 9002_second\nDELETE FROM first;\n")
+    await migrate(db, directory=folder)
+    drop.unlink()
+    (folder / f"9003_only.{db.dialect}.sql").unlink()
+    assert await pending(db, directory=folder) == []
+    assert await migrate(db, directory=folder) == []
+    (folder / "9002_second.sql").unlink()
+    for attempt in (pending, migrate):
+        with pytest.raises(SchemaError, match=r"newer version.* 9002_second .*ends with 9001_first"):
+            await attempt(db, directory=folder)
+
+
+async def test_a_lock_that_is_held_too_long_is_tried_again(db: Database) -> None:
+    """Who waits for a table is waited for by everybody behind, so a migration gives up soon and comes back."""
+    tries = iter([True, True, False])
+
+    async def write(tx: Transaction) -> str:
+        if next(tries):
+            raise Locked
+        return "done"
+
+    assert await patiently(db, write) == "done"
 
 
 async def test_a_failing_migration_leaves_nothing(db: Database, folder: Path) -> None:

@@ -1,6 +1,8 @@
 """A start on what is not there or will not do: it ends soon, with one sentence that says what and where, and no password."""
 
 import asyncio
+import re
+import secrets
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from dating.database.postgres import name_place
 from dating.errors import Unavailable
 from dating.redis.store import check_redis
 from dating.serve import prepare
@@ -17,6 +20,7 @@ from tests.cluster.valkey import Valkey
 from tests.kit import CHEAP, Postgres, Process, names, serving
 from tests.unit.test_command_line import dating
 
+JWT_SECRET = secrets.token_urlsafe(48)
 SECRET = "canary"  # what no sentence may say
 WITHIN = 10  # seconds until a start that must fail has failed
 
@@ -147,10 +151,50 @@ async def test_a_database_ahead_of_the_code(ahead: Settings) -> None:
 
 
 async def test_a_migration_that_was_changed(tmp_path: Path, settings: Settings, postgres: Postgres) -> None:
-    """A database that was made by other migrations than ours is refused, and which one it was is said."""
+    """A database that was made by other migrations than ours is refused, and which one it was and where is said."""
     assert settings.database_url is not None
     name = settings.database_url.partition("@/")[2].partition("?")[0]
     postgres.execute("UPDATE migrations SET checksum = 'other' WHERE name = '0005_chat'", name)
-    done = await asyncio.to_thread(dating, tmp_path, "serve", "--port=0", DATABASE_URL=settings.database_url)
+    assert await refuse(tmp_path, settings) == (
+        f"The migration 0005_chat was changed after it had been applied to PostgreSQL at DATABASE_URL ({name_place(settings)})."
+    )
+
+
+async def refuse(folder: Path, settings: Settings, **given: str) -> str:
+    """What a server says that ends with 1 within the 10 s."""
+    assert settings.database_url is not None
+    async with asyncio.timeout(WITHIN):
+        done = await asyncio.to_thread(dating, folder, "serve", "--port=0", DATABASE_URL=settings.database_url, **given)
     assert done.returncode == 1
-    assert done.stderr.strip() == "The migration 0005_chat was changed after it had been applied."
+    assert done.stdout == ""
+    return done.stderr.strip()
+
+
+async def test_a_database_behind_the_code(tmp_path: Path, postgres: Postgres) -> None:
+    """In production nobody migrates by the way: the server does not start until `dating migrate` has run, and says so."""
+    settings = Settings(database_url=postgres.create(f"behind_{next(names)}"))
+    production = {"DATING_ENV": "production", "JWT_SECRET": JWT_SECRET}
+    where = f"PostgreSQL at DATABASE_URL ({name_place(settings)})"
+    said = await refuse(tmp_path, settings, **production)
+    assert re.fullmatch(
+        rf"{re.escape(where)} lacks the migration 0000_portable\.postgres and \d+ more: run `dating migrate` first\.", said
+    )
+    done = await asyncio.to_thread(dating, tmp_path, "migrate", DATABASE_URL=settings.database_url, **production)
+    assert done.returncode == 0, done.stderr
+    process = await Process(
+        DATABASE_URL=settings.database_url or "", REDIS_URL="", DATING_DRAIN_SECONDS="0", **production
+    ).start()
+    assert process.stop() == 0
+
+
+async def test_a_database_too_far_ahead_of_the_code(tmp_path: Path, settings: Settings, postgres: Postgres) -> None:
+    """Code without the migration that the schema has for its floor does not start, migrating or not, and says what to install."""
+    assert settings.database_url is not None
+    name = settings.database_url.partition("@/")[2].partition("?")[0]
+    postgres.execute("INSERT INTO floors (name) VALUES ('9999_future')", name)
+    for at_start in "01":
+        said = await refuse(tmp_path, settings, DATING_MIGRATE_AT_START=at_start)
+        assert said.startswith(
+            f"PostgreSQL at DATABASE_URL ({name_place(settings)}) was migrated by a newer version, and code without"
+        )
+        assert "9999_future" in said

@@ -108,14 +108,15 @@ async def test_the_health_check_sees_a_server(tmp_path: Path) -> None:
 
 def test_compose_names_what_it_has() -> None:
     """Networks, volumes, services and files that services name are there; who is waited for healthy has a health check."""
-    for service in SERVICES.values():
+    for title, service in SERVICES.items():
+        assert service["restart"] == ("on-failure:5" if title == "migrate" else "unless-stopped")
         assert set(service["networks"]) <= set(COMPOSE["networks"])
-        assert service["restart"] == "unless-stopped"
         depends = service.get("depends_on", {})
         assert set(depends) <= set(SERVICES)
         for name in depends if isinstance(depends, dict) else ():
-            assert depends[name] == {"condition": "service_healthy"}
-            assert SERVICES[name]["healthcheck"]["test"]
+            ends = name == "migrate"
+            assert depends[name] == {"condition": "service_completed_successfully" if ends else "service_healthy"}
+            assert ends or SERVICES[name]["healthcheck"]["test"]
         for volume in service.get("volumes", []):
             source = volume.partition(":")[0]
             assert (ROOT / source).exists() if source.startswith(".") else source in COMPOSE["volumes"]
@@ -123,8 +124,9 @@ def test_compose_names_what_it_has() -> None:
 
 def test_compose_pins_versions() -> None:
     """What is not built here is named with a version."""
-    images = [service["image"] for service in SERVICES.values() if "build" not in service]
-    assert len(images) == len(SERVICES) - 1
+    ours = SERVICES["server"]["image"]
+    images = [service["image"] for service in SERVICES.values() if service["image"] != ours]
+    assert len(images) == len(SERVICES) - 2
     assert [image for image in images if not re.fullmatch(r"[\w/.-]+:\d[\w.-]*", image)] == []
 
 
@@ -138,6 +140,14 @@ def test_compose_starts_a_server_of_ours() -> None:
     assert settings.redis_url == "redis://:geheim%231@valkey:6379/0"
     assert settings.trusted_proxies == (COMPOSE["networks"]["front"]["ipam"]["config"][0]["subnet"],)
     assert seconds(server["stop_grace_period"]) > LONGEST_END
+
+
+def test_compose_migrates_before_it_serves() -> None:
+    """The schema is brought up by a service of its own, with the server's settings, that ends before the server starts."""
+    migrate, server = SERVICES["migrate"], SERVICES["server"]
+    assert accepts(migrate["command"])
+    assert (migrate["image"], migrate["environment"]) == (server["image"], server["environment"])
+    assert "migrate" in server["depends_on"]
 
 
 def test_compose_keeps_secrets_out() -> None:
@@ -162,6 +172,7 @@ def test_the_unit_starts_a_server_of_ours() -> None:
     assert python.endswith("/bin/python")
     assert words[:2] == ["-m", "dating"]
     assert accepts(words[2:])
+    assert unit["ExecStartPre"] == f"{python} -m dating migrate"
     environment = dict(word.split("=", 1) for word in unit["Environment"].split())
     assert load(environment | {"JWT_SECRET": SECRET}, None).env == "production"
 

@@ -104,6 +104,7 @@ IMPERSONAL = {
     "audit": "numbers of who did what about whom; the database refuses every change of it",
     "audit_head": "the seal of the last row of that",
     "migrations": "the schema's own ledger",
+    "floors": "how old code may be that uses it",
 }
 """Every other table, and what it holds instead."""
 

@@ -133,6 +133,11 @@ class Database(ABC):
         self.doubted: Callable[[], None] = lambda: None
         self._groups: dict[Callable[..., Any], Together[Any, Any]] = {}
 
+    @property
+    @abstractmethod
+    def place(self) -> str:
+        """What and where it is, for a sentence; never a password."""
+
     @abstractmethod
     async def write(self, fn: Callable[Concatenate[Transaction, P], Awaitable[T]], /, *args: P.args, **options: P.kwargs) -> T:
         """Run `fn(tx, *args)` in one transaction; return its result after the commit.

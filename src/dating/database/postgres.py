@@ -97,6 +97,10 @@ class PostgresDatabase(Database):
         self._reads: asyncpg.Pool[asyncpg.Record] | None = None
         self._running: set[asyncio.Task[Any]] = set()
 
+    @property
+    def place(self) -> str:
+        return f"PostgreSQL at DATABASE_URL ({name_place(self.settings)})"
+
     async def write(self, fn: Callable[Concatenate[Transaction, P], Awaitable[T]], /, *args: P.args, **options: P.kwargs) -> T:
         if len(self._running) >= self.settings.write_queue:
             raise Overloaded(retry_after=1)

@@ -169,6 +169,10 @@ class SqliteDatabase(Database):
         self._writer: Lane | None = None
         self._readers: list[Lane] = []
 
+    @property
+    def place(self) -> str:
+        return f"SQLite in {self.settings.database_path}"
+
     async def write(self, fn: Callable[Concatenate[Transaction, P], Awaitable[T]], /, *args: P.args, **options: P.kwargs) -> T:
         assert self._writer is not None, "the database is not open"
         return await self._writer.submit(fn, args, options)
