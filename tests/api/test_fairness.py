@@ -8,7 +8,7 @@ from dating.database import Transaction
 from dating.matching import fairness, fairness_chart
 from dating.matching.fairness import Fairness, Group
 from dating.matching.fairness_queries import Amount
-from tests.kit import Api
+from tests.kit import Api, Person
 
 STANDING = """
 INSERT INTO standings (user_id, week, shown_before, matches_before, unanswered) VALUES (:id, :week, :shown, :matches, :unanswered)
@@ -16,6 +16,13 @@ INSERT INTO standings (user_id, week, shown_before, matches_before, unanswered) 
 EXPOSURE = """
 INSERT INTO exposures (day, viewer_id, shown_id, shown_at, deck_at) VALUES (:day, :viewer, :shown, 0, 0)
 """
+
+
+async def settle(api: Api, count: int, **fields: Any) -> list[Person]:
+    """People who have been here for years."""
+    people = await api.people(count, **fields)
+    await run(api, "UPDATE users SET created_at = 0 WHERE id = :id", [{"id": person.id} for person in people])
+    return people
 
 
 async def run(api: Api, sql: str, rows: list[dict[str, Any]]) -> None:
@@ -28,46 +35,81 @@ async def run(api: Api, sql: str, rows: list[dict[str, Any]]) -> None:
 
 
 async def test_the_figures_are_those_of_the_people(api: Api) -> None:
-    """Twenty women and five men: sums, shares and groups; five are too few to be a group."""
-    women = await api.people(20, gender="female", birthday="1996-01-01")
-    men = await api.people(5, gender="male", birthday="1980-01-01")
+    """Twenty women and twenty men of two ages, ten people of a third: sums, shares and groups."""
+    women = await settle(api, 20, gender="female", birthday="1996-01-01")
+    men = await settle(api, 20, gender="male", birthday="1980-01-01")
     db = api.app.state.db
     week = db.clock() // DAY // 7
     rows = [{"id": w.id, "week": week, "shown": 10, "matches": 2, "unanswered": 3} for w in women[:10]]
-    rows += [{"id": m.id, "week": week, "shown": 10, "matches": 20, "unanswered": 0} for m in men]
+    rows += [{"id": m.id, "week": week, "shown": 10, "matches": 20, "unanswered": 0} for m in men[:5]]
     await run(api, STANDING, rows)
     assert (await api.http.get("/v1/statistics/fairness")).json()["made_at"] is None
     await fairness.renew(db)
     page = (await api.http.get("/v1/statistics/fairness")).json()
-    assert (page["people"], page["without_a_match"], page["unanswered"]) == (25, 0.4, 1.2)
-    assert page["exposure_gini"] == 0.4
-    assert page["effective_matches"] == (10 * 2 + 5 * 7) / 25
-    assert page["lorenz"][8] == 0
+    assert (page["people"], page["without_a_match"], page["unanswered"]) == (40, 0.625, 0.75)
+    assert page["exposure_gini"] == 0.625
+    assert page["effective_matches"] == round((10 * 2 + 5 * 7) / 40, 2)
+    assert page["lorenz"][12] == 0
     assert page["lorenz"][-1] == 1
     assert page["groups"] == [
+        {"name": "men", "people": 20, "effective_matches": 1.75, "without_a_match": 0.75},
         {"name": "women", "people": 20, "effective_matches": 1.0, "without_a_match": 0.5},
         {"name": "25 to 34", "people": 20, "effective_matches": 1.0, "without_a_match": 0.5},
+        {"name": "35 to 49", "people": 20, "effective_matches": 1.75, "without_a_match": 0.75},
     ]
     chart = await api.http.get("/v1/statistics/fairness/chart")
     assert chart.headers["content-type"].startswith("image/svg+xml")
-    assert "Gini of exposure 0.40" in chart.text
+    assert "Gini of exposure 0.62" in chart.text
 
 
 async def test_nothing_is_said_of_few(api: Api) -> None:
     """Nineteen people: no figure, and a picture that says so."""
-    await api.people(19)
+    await settle(api, 19)
     await fairness.renew(api.app.state.db)
     page = (await api.http.get("/v1/statistics/fairness")).json()
     assert (page["people"], page["exposure_gini"], page["groups"], page["lorenz"]) == (0, None, [], [])
     assert "too few people" in (await api.http.get("/v1/statistics/fairness/chart")).text
 
 
+async def test_who_was_not_there_all_week_does_not_count(api: Api) -> None:
+    """Who came during the last whole week, or after it, was hardly shown in it: that is nobody's unfairness."""
+    old, during = await settle(api, 20), await api.people(2)
+    db = api.app.state.db
+    week = db.clock() // DAY // 7
+    began = (week - 1) * 7 * DAY
+    await run(api, "UPDATE users SET created_at = :at WHERE id = :id", [{"id": during[0].id, "at": began}])
+    await run(api, "UPDATE users SET created_at = :at WHERE id = :id", [{"id": during[1].id, "at": began - 1}])
+    shown = [*old, during[1]]
+    await run(api, STANDING, [{"id": p.id, "week": week, "shown": 7, "matches": 1, "unanswered": 0} for p in shown])
+    await fairness.renew(db)
+    page = (await api.http.get("/v1/statistics/fairness")).json()
+    assert (page["people"], page["exposure_gini"], page["without_a_match"]) == (21, 0, 0)
+
+
+def test_small_groups_cannot_be_worked_out() -> None:
+    """What the groups that are told leave of all is nobody, or large enough to be told itself."""
+
+    def tell(*sizes: int) -> list[int]:
+        groups = [Group(name="x", people=size, effective_matches=1.0, without_a_match=0.0) for size in sizes]
+        return [group.people for group in fairness.choose_told(groups)]
+
+    assert tell(300, 200, 5) == [300]
+    assert tell(300, 200, 10, 10) == [300, 200]
+    assert tell(300, 200, 0) == [300, 200]
+    assert tell(25, 5) == tell(5) == tell() == []
+    dice = random.Random(2)
+    for _ in range(200):
+        sizes = [dice.choice([0, 1, 7, 19, 20, 50, 400]) for _ in range(5)]
+        rest = sum(sizes) - sum(tell(*sizes))
+        assert rest == 0 or rest >= 20 or not tell(*sizes)
+
+
 async def test_the_page_is_made_in_a_while_and_not_at_a_request(api: Api) -> None:
     """Who comes between two rounds of the job is not counted, however often somebody asks; after six hours the page is new."""
-    await api.people(20)
+    await settle(api, 20)
     db = api.app.state.db
     await fairness.renew(db)
-    await api.people(1)
+    await settle(api, 1)
     await fairness.renew(db)
     assert (await api.http.get("/v1/statistics/fairness")).json()["people"] == 20
 

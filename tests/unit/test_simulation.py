@@ -3,18 +3,23 @@
 import io
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
 from rich.console import Console
 
+from dating.clock import DAY
+from dating.matching.deck_queries import Facts
 from dating.matching.ranking import Weights
+from dating.matching.scoring import describe
+from dating.matching.standing_queries import WEEK
 from dating.simulation import NO_PLOTS, compare, write
-from dating.simulation.figures import gini, lorenz, measure, spread
+from dating.simulation.figures import gini, lorenz, measure, spread, student
 from dating.simulation.market import PASSED, SWIPED, Market, Outcome, Policy, play, room_left
 from dating.simulation.policies import POLICIES, ours
-from dating.simulation.population import DAYS, FEMALE, MALE, YES, Integers, plan_sessions, populate
+from dating.simulation.population import DAYS, FEMALE, MALE, NONBINARY, YES, Integers, Sessions, plan_sessions, populate
 
 
 def play_small(policy: str, people: int = 150, seed: int = 1) -> Outcome:
@@ -128,6 +133,60 @@ def test_random_slots_are_logged() -> None:
     assert all((page.propensity == 1).all() for page in play_small("reciprocal").pages)
 
 
+def test_the_server_sees_what_the_arrays_see() -> None:
+    """People with the same counts have the same columns on the server, so the simulator's figures are those of its ranking."""
+    people = populate(80, 5)
+    market = Market(people)
+    sessions = plan_sessions(people)
+    first = Sessions(*(column[sessions.time < 6] for column in sessions))
+    play_on(market, first)
+    others = np.flatnonzero(people.joined <= market.now)[1:]
+    arrays = market.describe(0, others)
+    server = describe(list_facts(market, [0, *others.tolist()]), 0, set(others[arrays.likes_viewer > 0].tolist()), WEEK * 3)
+    newcomers = people.joined[others] > 0
+    assert newcomers.any()
+    for name in ("ids", "gender", "choosiness", "appeal", "appeal_precision", "shown", "ever_shown", "unanswered", "matches"):
+        assert np.array_equal(getattr(server, name), getattr(arrays, name)), name
+    assert np.allclose(server.swipes_per_day, arrays.swipes_per_day)
+    assert np.allclose(server.joined_hours[newcomers], arrays.joined_hours[newcomers])
+    assert np.array_equal(server.likes_viewer, arrays.likes_viewer > 0)
+    assert np.array_equal(server.features["shared_interests"], arrays.features["shared_interests"])
+    assert np.allclose(server.features["age_gap"], arrays.features["age_gap"], atol=0.01)
+
+
+def play_on(market: Market, sessions: Sessions) -> None:
+    """These sessions by our policy, on a market that is kept."""
+    dice = np.random.default_rng(1)
+    for time, person, swipes in zip(*map(np.ndarray.tolist, sessions), strict=True):
+        market.advance(time)
+        others, _ = POLICIES["ours"].show(market, person, swipes, dice)
+        likes = market.people.decide(person, others)
+        market.teach(person, others, likes)
+        market.swipe(person, others, likes)
+
+
+def list_facts(market: Market, persons: list[int]) -> Facts:
+    """What a server would have written down of them, were it now the beginning of a week and all of that in it."""
+    people, counts = market.people, {"shown": market.shown, "swipes": market.swiped, "matches": market.matched}
+    gender = {FEMALE: 2, MALE: 1, NONBINARY: 4}
+    columns: dict[str, list[Any]] = {
+        "user_id": persons,
+        "gender": [gender[int(people.gender[one])] for one in persons],
+        "born": [-round(365.25 * int(people.age[one])) for one in persons],
+        "interests": [
+            msgspec.json.encode(np.flatnonzero(people.interests[one]).astype(str).tolist()).decode() for one in persons
+        ],
+        "created_at": [round(WEEK * 3 - (market.now - float(people.joined[one])) * DAY) for one in persons],
+        "week": [3] * len(persons),
+    }
+    for name in ("choosiness", "appeal", "appeal_precision", "unanswered", "ever_shown"):
+        columns[name] = [float(getattr(market, name)[one]) for one in persons]
+    for name, weekly in counts.items():
+        columns[name] = [float(weekly.week[one]) for one in persons]
+        columns[f"{name}_before"] = [0] * len(persons)
+    return {name: tuple(values) for name, values in columns.items()}
+
+
 def test_figures() -> None:
     """Gini, Lorenz curve, room and intervals on numbers that one can check by hand."""
     assert gini(np.ones(10)) == pytest.approx(0)
@@ -138,6 +197,7 @@ def test_figures() -> None:
     two = spread([1.0, 3.0])
     assert (two.mean, two.low, two.high) == pytest.approx((2.0, 2 - 12.71, 2 + 12.71))
     assert spread([1.0]).low is None
+    assert [round(student(freedom), 2) for freedom in (4, 9, 10, 20, 30, 10_000)] == [2.78, 2.26, 2.23, 2.09, 2.04, 1.96]
 
 
 def test_the_report_is_written(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 import numpy as np
 
-from dating.matching.ranking import DEFAULT, PRIOR, People, Viewer, Weights, expect, learn, log_sigmoid, score
+from dating.matching.ranking import DEFAULT, PRIOR, People, Viewer, Weights, expect, learn, log_sigmoid, pace, score
 from dating.simulation.exposures import DAY, Impression
 
 WEEK = 7 * DAY
@@ -53,7 +53,7 @@ class Person:
 
     def pace(self, at: int) -> float:
         """Swipes a day."""
-        return self.swiped.count(at) / min(max((at - self.since) / DAY, 1.0), 7.0)
+        return float(pace(np.array([self.swiped.count(at)]), np.array([(at - self.since) / DAY]))[0])
 
 
 class Slot(msgspec.Struct, frozen=True):

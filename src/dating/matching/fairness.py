@@ -2,7 +2,8 @@
 
 * Exposure Gini: 0 when all active people are shown equally often, 1 when one person gets everything.
 * An effective match is one for which there was time: of more than seven in a week, seven count.
-* Active people are those who were here in the last 30 days and may be found. A group of fewer than 20 is not told of.
+* Active people are those who were here in the last 30 days, since before that week began, and may be found.
+* A group of fewer than 20 is not told of, nor so many of the others that it could be worked out as what they leave of all.
 """
 
 from datetime import date, timedelta
@@ -92,7 +93,7 @@ async def make(tx: Transaction) -> Fairness:
     if people < FEWEST:
         return Fairness(made_at=rfc3339(tx.now), week=begin)
     everybody = describe("everybody", rows)
-    waiting = await queries.unanswered(tx, since)
+    waiting = await queries.unanswered(tx, week, since)
     return Fairness(
         made_at=rfc3339(tx.now),
         week=begin,
@@ -108,9 +109,18 @@ async def make(tx: Transaction) -> Fairness:
 
 def list_groups(rows: list[GroupAmount]) -> list[Group]:
     """Genders, then ages; none that is too small."""
-    groups = [describe(name, [row for row in rows if row.gender == bit]) for bit, name in GENDERS.items()]
-    groups += [describe(name, [row for row in rows if row.band == band]) for band, name in BANDS.items()]
-    return [group for group in groups if group.people >= FEWEST]
+    genders = [describe(name, [row for row in rows if row.gender == bit]) for bit, name in GENDERS.items()]
+    ages = [describe(name, [row for row in rows if row.band == band]) for band, name in BANDS.items()]
+    return choose_told(genders) + choose_told(ages)
+
+
+def choose_told(groups: list[Group]) -> list[Group]:
+    """Those that are large enough. What all together leave is nobody, or large enough as well: it could be worked out."""
+    told = [group for group in groups if group.people >= FEWEST]
+    rest = sum(group.people for group in groups) - sum(group.people for group in told)
+    if 0 < rest < FEWEST and told:
+        told.remove(min(told, key=lambda group: group.people))
+    return told
 
 
 def describe(name: str, rows: list[GroupAmount]) -> Group:

@@ -3,6 +3,7 @@
 import msgspec
 
 from dating.database import Transaction
+from dating.matching.standing_queries import WEEK
 
 NAME = "fairness"
 
@@ -12,7 +13,11 @@ def last_week(name: str) -> str:
     return f"CASE WHEN s.week = :week THEN s.{name}_before WHEN s.week = :week - 1 THEN s.{name} ELSE 0 END"
 
 
-ACTIVE = "p.discoverable AND p.recency >= :since AND EXISTS (SELECT 1 FROM people n WHERE n.id = p.user_id)"
+# Who came during that week or after it would count as hardly ever shown.
+ACTIVE = """
+p.discoverable AND p.recency >= :since AND EXISTS (SELECT 1 FROM people n WHERE n.id = p.user_id)
+    AND EXISTS (SELECT 1 FROM users u WHERE u.id = p.user_id AND u.created_at < :began)
+"""
 SHOWN = f"""
 SELECT t.amount, COUNT(*) AS people FROM (
     SELECT COALESCE({last_week("shown")}, 0) AS amount
@@ -65,18 +70,23 @@ class Made(msgspec.Struct, frozen=True):
 
 
 async def shown(tx: Transaction, week: int, since: int) -> list[Amount]:
-    """How often people were shown."""
-    return await tx.all(Amount, SHOWN, week=week, since=since)
+    """How often people were shown in the week before `week`."""
+    return await tx.all(Amount, SHOWN, week=week, since=since, began=begin(week))
 
 
-async def unanswered(tx: Transaction, since: int) -> list[Amount]:
+async def unanswered(tx: Transaction, week: int, since: int) -> list[Amount]:
     """How many likes await people's answers."""
-    return await tx.all(Amount, UNANSWERED, since=since)
+    return await tx.all(Amount, UNANSWERED, since=since, began=begin(week))
 
 
 async def matches(tx: Transaction, week: int, since: int, births: dict[str, int]) -> list[GroupAmount]:
-    """How many matches people made, by group; `births` are the days of birth that part the ages."""
-    return await tx.all(GroupAmount, MATCHES, week=week, since=since, **births)
+    """How many matches people made in the week before, by group; `births` are the days of birth that part the ages."""
+    return await tx.all(GroupAmount, MATCHES, week=week, since=since, began=begin(week), **births)
+
+
+def begin(week: int) -> int:
+    """When the week before began."""
+    return (week - 1) * WEEK
 
 
 async def find(tx: Transaction) -> Made | None:

@@ -16,7 +16,7 @@ What the caller keeps for each person, all with a default that says "unknown":
     shown                               impressions of the last 7 days
     ever_shown                          impressions since joining (no need to count beyond `first_impressions`)
     joined_hours                        hours since joining
-    swipes_per_day                      of the last 7 days, or of the days since joining if fewer
+    swipes_per_day                      `pace` of the last 7 days, or of the days since joining if fewer
     unanswered                          likes received that await a swipe
     matches                             matches of the last 7 days
 
@@ -46,6 +46,8 @@ FLOOR = 1e-3  # least factor of a score: nobody sinks out of sight for good
 BOUND = 20.0  # largest log-odds: beyond it a probability is 0 or 1 for every purpose
 FEATURES = ("shared_interests", "age_gap")
 HUGE = 1e9  # larger counts mean the same
+USUAL_SWIPES = 5.0  # a day, of somebody just met
+PACE_DAYS = 7.0
 GENDER_INDEX = np.array([3, 0, 1, 3, 2, 3, 3, 3, 3])
 
 
@@ -135,7 +137,7 @@ class Lesson(NamedTuple):
 def score(viewer: Viewer, people: People, weights: Weights = DEFAULT) -> Floats:
     """How good it is to show each of them now; finite, higher is better."""
     likes, back = log_odds(viewer, people, weights)
-    seen = log_factor(weights.serve * tidy(people, "swipes_per_day", 5.0) / (tidy(people, "unanswered") + 1))
+    seen = log_factor(weights.serve * tidy(people, "swipes_per_day", USUAL_SWIPES) / (tidy(people, "unanswered") + 1))
     room = log_factor(weights.room / (tidy(people, "matches") + 1))
     returned = np.where(tidy(people, "likes_viewer") > 0, 0.0, log_sigmoid(back) + seen)
     return log_sigmoid(likes) + returned + room - weights.fairness * np.log1p(relative_exposure(people))
@@ -161,6 +163,15 @@ def similarity(people: People, weights: Weights) -> Floats:
         if column is not None:
             total += getattr(weights, name) * known(np.asarray(column, float), 0.0)
     return bounded(total, -BOUND, BOUND)
+
+
+def pace(swipes: Floats, days: Floats) -> Floats:
+    """Swipes a day of people who swiped so often in the last days, at most 7, as if one usual day had been seen before those.
+
+    So a newcomer is one who will look, and not somebody who never does; and a week of silence still says something.
+    """
+    found: Floats = (swipes + USUAL_SWIPES) / (bounded(days, 0.0, PACE_DAYS) + 1)
+    return found
 
 
 def relative_exposure(people: People) -> Floats:

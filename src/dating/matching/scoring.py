@@ -13,7 +13,7 @@ from dating.matching.deck_queries import Facts
 from dating.matching.exposure import Slot
 from dating.matching.exposure_queries import HOUR
 from dating.matching.learning import DAYS_PER_YEAR, RANKING_GENDERS, fold
-from dating.matching.ranking import Floats, Indexes, People, Viewer, Weights, choose, score
+from dating.matching.ranking import Floats, Indexes, People, Viewer, Weights, choose, pace, score
 from dating.matching.standing_queries import WEEK
 
 GENDERS = np.array(RANKING_GENDERS)
@@ -84,7 +84,7 @@ def describe(facts: Facts, me: int, likers: set[int], now: int) -> People:
         shown=in_week(week, column("shown"), column("shown_before"), now),
         ever_shown=column("ever_shown"),
         joined_hours=joined / HOUR,
-        swipes_per_day=in_week(week, column("swipes"), column("swipes_before"), now) / np.clip(joined / DAY, 1, 7),
+        swipes_per_day=pace(in_week(week, column("swipes"), column("swipes_before"), now), joined / DAY),
         unanswered=column("unanswered"),
         matches=in_week(week, column("matches"), column("matches_before"), now),
         likes_viewer=np.isin(ids, list(likers)),

@@ -11,7 +11,7 @@ from dating.matching import fairness, fairness_chart
 from dating.matching.fairness import Fairness, MyStatistics
 from dating.tokens import Identity
 
-Picture = Annotated[str, Meta(examples=['<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 900 470">…</svg>'])]
+Picture = Annotated[str, Meta(examples=['<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 900 480">…</svg>'])]
 SVG = "image/svg+xml"
 CACHED = {"cache-control": "public, max-age=600"}
 PUBLIC = {"access": "public"}
@@ -21,7 +21,8 @@ PUBLIC = {"access": "public"}
     "/v1/statistics/fairness",
     summary="How fair it is",
     description="Of the last whole week: how evenly people were shown (Gini, Lorenz curve), who had no match, effective matches "
-    "by group, likes that await an answer. Made every six hours. Nothing is said of fewer than 20 people.",
+    "by group, likes that await an answer. Of people who were here before that week began. Made every six hours. Nothing is said "
+    "of fewer than 20 people, nor what would let it be worked out.",
     tags=["Matching"],
     opt=PUBLIC,
 )

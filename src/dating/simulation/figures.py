@@ -10,7 +10,8 @@ from dating.simulation.market import Outcome
 from dating.simulation.population import DAYS, FRESH_DAYS, Floats
 
 GRID = 50  # points of a Lorenz curve
-T_975 = (math.inf, 12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26)  # Student's t by degrees of freedom; then 1.96
+T_975 = (math.inf, 12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26)  # Student's t by degrees of freedom
+Z_975 = 1.959964
 
 
 class Interval(msgspec.Struct, frozen=True):
@@ -84,6 +85,13 @@ def spread(values: Sequence[float]) -> Interval:
     mean, count = float(np.mean(values)), len(values)
     if count < 2:
         return Interval(mean)
-    t = T_975[count - 1] if count <= len(T_975) else 1.96
-    half = t * float(np.std(values, ddof=1)) / math.sqrt(count)
+    half = student(count - 1) * float(np.std(values, ddof=1)) / math.sqrt(count)
     return Interval(mean, mean - half, mean + half)
+
+
+def student(freedom: int) -> float:
+    """The 97.5 % point of Student's t: by the table, then by its expansion around the normal (Abramowitz, Stegun 26.7.5)."""
+    if freedom < len(T_975):
+        return T_975[freedom]
+    z = Z_975
+    return z + (z**3 + z) / (4 * freedom) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)

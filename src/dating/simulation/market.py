@@ -1,6 +1,6 @@
 """Four weeks of one population under one policy: who was shown, who swiped how, who matched, what was learned.
 
-This is the quick way, on arrays: the hard rules, the real ranking and the real learning, without a database. `server.py` is the
+This is the quick way, on arrays: the hard rules, the real ranking and the real learning, without a database. `served.py` is the
 same over the real services.
 """
 
@@ -10,14 +10,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dating.matching.ranking import DEFAULT, PRIOR, People, Viewer, Weights, gender_index, learn, similarity
+from dating.matching.ranking import DEFAULT, PRIOR, People, Viewer, Weights, gender_index, learn, pace, similarity
 from dating.simulation.population import DAYS, Floats, Integers, Population, Sessions
 
 FITS, SWIPED, PASSED, LIKES = 1, 2, 4, 8  # bits of what one person knows of another: row "me", column "them"
 CANDIDATES = 400
 LIKERS = 60
 WEEK = 7
-USUAL_SWIPES = 5.0  # a day, of somebody just met: as if one such day had been seen
 
 
 class Match(NamedTuple):
@@ -123,7 +122,7 @@ class Market:
             shown=self.shown.week[others],
             ever_shown=self.ever_shown[others],
             joined_hours=np.where(people.joined[others] > 0, since * 24, np.inf),
-            swipes_per_day=(self.swiped.week[others] + USUAL_SWIPES) / (np.minimum(since, WEEK) + 1),
+            swipes_per_day=pace(self.swiped.week[others], since),
             unanswered=self.unanswered[others],
             matches=self.matched.week[others],
             likes_viewer=self.known[person, others] & LIKES,
