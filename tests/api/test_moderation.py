@@ -1,5 +1,6 @@
 """Reports, cases, decisions, statements, appeals and the log: who may do what, and who is told what."""
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -8,10 +9,12 @@ import pytest
 from dating.accounts.exclusions import lift_expired
 from dating.accounts.passwords import Passwords
 from dating.accounts.service import create_admin
+from dating.chat import hold_queries
 from dating.clock import DAY
 from dating.database import Clash
 from dating.safety import audit, report_queries, reports
 from dating.settings import Settings
+from tests.api.messenger import make_group
 from tests.kit import PASSWORD, Api, Person, Server, running
 
 WHY = {"explanation": "Так нельзя."}
@@ -119,6 +122,19 @@ async def test_who_got_a_message_may_report_it(api: Api) -> None:
     assert (blocked.status_code, blocked.content) == (404, absent.content)
 
 
+async def test_what_was_said_after_somebody_left_is_not_theirs_to_report(api: Api) -> None:
+    """Who has left a group may report what they got there, and learns of nothing that was said later."""
+    anna, boris, clara = await api.people(3)
+    group = await make_group(anna, boris, clara)
+    before = (await anna.say(group, "раньше"))["id"]
+    await clara.request("DELETE", f"/api/chats/{group}/members/{clara.id}")
+    after = (await anna.say(group, "потом"))["id"]
+    form = {"target_kind": "message", "target_id": after, "reason": "spam"}
+    refusals = [await clara.post("/api/reports", json={**form, "target_id": id_}) for id_ in (after, after + 1000)]
+    assert {(answer.status_code, answer.text) for answer in refusals} == {(404, refusals[0].text)}
+    await report(clara, "message", before)
+
+
 async def test_fifty_reports_by_one_person_are_one(api: Api) -> None:
     """One open report of a person about a thing; the queue counts people, not reports."""
     court = await Court(api).open()
@@ -219,6 +235,133 @@ async def test_a_removed_message_is_gone_for_all(api: Api) -> None:
         assert "дура" not in page.text + msgspec.json.encode(await person.inbox()).decode()
     case = (await court.maria.get(f"/api/moderation/reports/{court.report_id}")).json()
     assert case["evidence"]["content"] == "ты дура"
+
+
+async def exclusion(court: Court) -> tuple[bool, int | None]:
+    """Whether Boris is kept out, and until when (None: for good)."""
+
+    async def read(tx: Any) -> Any:
+        return await tx.all(tuple, "SELECT banned_at, suspended_until FROM users WHERE id = :id", id=court.boris.id)
+
+    (found,) = await court.api.app.state.db.read(read)
+    return found[0] is not None, found[1]
+
+
+async def test_the_longest_of_several_decisions_holds(api: Api) -> None:
+    """A suspension after a ban, and a shorter one, shorten nothing; overturning one leaves what the others say."""
+    court = await Court(api).open()
+    second = (await court.boris.say(court.chat_id, "и ты"))["id"]
+    other_reports = [await report(court.anna, "person", court.boris.id), await report(court.anna, "message", second)]
+    await court.decide(court.maria, "suspend", days=10)
+    until = (await exclusion(court))[1]
+    assert until is not None
+    ids = {}
+    for report_id, form in zip(other_reports, ({"action": "suspend", "days": 1}, {"action": "ban"}), strict=True):
+        path = f"/api/moderation/reports/{report_id}"
+        assert (await court.mikhail.post(f"{path}/assign")).status_code == 200
+        answer = await court.mikhail.post(f"{path}/resolve", json={**form, **WHY})
+        ids[form["action"]] = answer.json()["statement_id"]
+        expected = (True, until) if form["action"] == "suspend" else (True, None)
+        assert await exclusion(court) == expected
+    shown = await court.api.http.post("/api/auth/appeal", json=appeal_of(court, "Нет"))
+    assert shown.json()["id"] == ids["ban"]
+    overturned = {"text": "Ошибка.", "overturned": True}
+    assert (await court.maria.post(f"/api/moderation/appeals/{ids['ban']}", json=overturned)).status_code == 200
+    assert await exclusion(court) == (True, until)
+    shown = await court.api.http.post("/api/auth/appeal", json=appeal_of(court, "И это"))
+    assert shown.json()["action"] == "suspend"
+    answer = await court.mikhail.post(f"/api/moderation/appeals/{shown.json()['id']}", json=overturned)
+    assert answer.status_code == 200
+    assert (await exclusion(court))[0] is True  # the shorter one is not over yet
+    moment = api.app.state.db.clock()
+    api.app.state.db.clock = lambda: moment + DAY + 1
+    await api.app.state.db.write(lift_expired)
+    assert await exclusion(court) == (False, None)
+
+
+def appeal_of(court: Court, text: str) -> dict[str, str]:
+    """What Boris says from outside."""
+    return {"username": court.boris.username, "password": PASSWORD, "text": text}
+
+
+async def test_a_case_is_decided_once(api: Api) -> None:
+    """Six clicks at once, on two processes, are one decision and one statement; the others find the case closed."""
+    court = await Court(api).open()
+    path = f"/api/moderation/reports/{court.report_id}"
+    assert (await court.maria.post(f"{path}/assign")).status_code == 200
+    form = {"action": "warn", **WHY}
+    answers = await asyncio.gather(*[court.maria.post(f"{path}/resolve", json=form) for _ in range(6)])
+    assert sorted(answer.status_code for answer in answers) == [200, 409, 409, 409, 409, 409]
+    assert len(await statements(court.boris)) == 1
+
+
+@pytest.mark.parametrize("how", ["role", "ban", "deletion"])
+async def test_cases_of_a_moderator_who_goes_are_free_again(api: Api, how: str) -> None:
+    """Whoever loses the role, is kept out or leaves gives their cases back, reports and held messages alike."""
+    court = await Court(api).open()
+    path = f"/api/moderation/reports/{court.report_id}"
+    assert (await court.maria.post(f"{path}/assign")).status_code == 200
+    held_id = await hold(court, court.maria)
+    assert (await court.mikhail.post(f"{path}/assign")).status_code == 409
+    if how == "role":
+        form = {"role": "user", "password": PASSWORD}
+        await court.adam.request("PUT", f"/api/moderation/users/{court.maria.id}/role", json=form)
+    elif how == "ban":
+        about = f"/api/moderation/reports/{await report(court.anna, 'person', court.maria.id)}"
+        await court.adam.post(f"{about}/assign")
+        assert (await court.adam.post(f"{about}/resolve", json={"action": "ban", **WHY})).status_code == 200
+    else:
+        assert (await court.maria.request("DELETE", "/me", json={"password": PASSWORD})).status_code == 200
+    assert (await court.mikhail.post(f"{path}/assign")).status_code == 200
+    assert (await court.mikhail.post(f"/api/moderation/held/{held_id}/assign")).status_code == 200
+
+
+async def hold(court: Court, moderator: Person) -> int:
+    """Flag a message of Boris for moderators, and let this one take it."""
+
+    async def write(tx: Any) -> None:
+        await hold_queries.keep(tx, [(court.message_id, court.chat_id, court.boris.id, None)])
+        await hold_queries.flag(tx, court.message_id, 0.9, "spam")
+
+    await court.api.app.state.db.write(write)
+    assert (await moderator.post(f"/api/moderation/held/{court.message_id}/assign")).status_code == 200
+    return court.message_id
+
+
+@pytest.mark.parametrize("actions", [("remove", "remove"), ("release", "remove")], ids=str)
+async def test_a_flagged_message_is_ruled_once(api: Api, actions: tuple[str, ...]) -> None:
+    """Clicks at once, on two processes, are one ruling: nobody reads twice, or of a message that stayed, that it was removed."""
+    court = await Court(api).open()
+    path = f"/api/moderation/held/{await hold(court, court.maria)}/resolve"
+    forms = [{"action": action, **WHY} for action in actions * 3]
+    answers = await asyncio.gather(*[court.maria.post(path, json=form) for form in forms])
+    assert sorted(answer.status_code for answer in answers) == [200] + [404] * 5
+    (ruled,) = [answer.json()["action"] for answer in answers if answer.is_success]
+    assert len(await statements(court.boris)) == (ruled == "remove")
+    (row,) = [one for one in (await court.anna.get(f"/chat/messages/{court.chat_id}")).json() if one["id"] == court.message_id]
+    assert row["deleted"] is (ruled == "remove")
+
+
+async def test_moderators_do_not_rule_on_messages_of_administrators(api: Api) -> None:
+    """That is for another administrator."""
+    court = await Court(api).open()
+    await make_admin(api, court.boris)
+    path = f"/api/moderation/held/{await hold(court, court.maria)}/resolve"
+    answer = await court.maria.post(path, json={"action": "remove", **WHY})
+    assert (answer.status_code, answer.json()["code"]) == (403, "admin_needed")
+    assert await statements(court.boris) == []
+
+
+async def test_the_only_administrator_answers_an_appeal_by_a_moderator(api: Api) -> None:
+    """Other moderators may not, so that there are some is no reason to leave it unanswered."""
+    court = await Court(api).open()
+    about = f"/api/moderation/reports/{await report(court.anna, 'person', court.maria.id)}"
+    await court.adam.post(f"{about}/assign")
+    statement_id = (await court.adam.post(f"{about}/resolve", json={"action": "warn", **WHY})).json()["statement_id"]
+    await court.maria.post(f"/me/statements/{statement_id}/appeal", json={"text": "Нет."})
+    form = {"text": "Да.", "overturned": False}
+    assert (await court.mikhail.post(f"/api/moderation/appeals/{statement_id}", json=form)).status_code == 403
+    assert (await court.adam.post(f"/api/moderation/appeals/{statement_id}", json=form)).status_code == 200
 
 
 async def test_a_suspension_ends_by_itself(api: Api) -> None:

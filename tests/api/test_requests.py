@@ -126,6 +126,20 @@ async def test_a_declined_request(api: Api) -> None:
     assert await listed(boris) == [(chat_id, None, 1)]
 
 
+async def test_edits_and_deletions_in_a_declined_request(api: Api) -> None:
+    """The asker may edit and delete what they sent, and sees that; whoever declined hears nothing but numbers."""
+    anna, boris = await api.people(2)
+    chat_id = await ask(anna, boris)
+    (message,) = await history(anna, chat_id)
+    await do(boris, f"/api/chats/{chat_id}/decline")
+    ears = await listen(anna, boris)
+    await do(anna, f"/api/messages/{message['id']}/edit", content="Ответь!")
+    await do(anna, f"/api/messages/{message['id']}/delete")
+    mine, theirs = await ears.heard()
+    assert [event["type"] for event in mine] == ["message_edited", "message_deleted"]
+    assert theirs == [{"type": "hidden"}, {"type": "hidden"}]
+
+
 async def test_only_the_one_who_was_asked_answers(api: Api) -> None:
     """The asker, a match, a stranger and somebody blocked accept and decline nothing."""
     anna, boris, clara = await api.people(3)

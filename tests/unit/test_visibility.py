@@ -56,7 +56,7 @@ REASONS = {
     "a call of mine; the service asks about the other before it is shown, and lets me hang up on anybody": """
         calls.queries.FIND calls.queries.SIGNALS""",
     "a request that is being answered; the service then asks whether the chat is open": """
-        chat.request_queries.DECLINED chat.request_queries.MARKS chat.request_queries.WAITING""",
+        chat.request_queries.DECLINED chat.request_queries.DECLINED_BY chat.request_queries.MARKS chat.request_queries.WAITING""",
     "a link leads into a group, whoever is in it": "chat.group_queries.FIND_INVITE",
     "whose hidden words to look for; it shows nobody anything": "chat.veil_queries.WARY",
     "what a classifier is asked about, and the moderator who has taken it": """

@@ -18,6 +18,11 @@ class Banned(Forbidden):
     detail = "This account is banned."
 
 
+async def hold(tx: Transaction, user_id: int) -> None:
+    """Let nobody else decide about somebody, or delete them, until this transaction ends."""
+    await queries.hold_user(tx, user_id)
+
+
 async def ban(tx: Transaction, user_id: int, until_at: int | None) -> None:
     """Keep somebody out, until a moment (microseconds) or for good: hidden, every socket closed, no session good."""
     await queries.ban(tx, user_id, until_at)

@@ -7,6 +7,7 @@ message of such a chat, one from before I came, one that has expired, one delete
 from collections.abc import Iterable
 
 from dating.chat import access_queries as queries
+from dating.chat import request_queries
 from dating.chat.message_models import Target
 from dating.chat.models import Room
 from dating.database import Transaction
@@ -95,7 +96,8 @@ async def announce(
 
     Raises ChatNotFound when a block came first in a direct chat.
     """
-    await tell_members(tx, [(room.id, event)], {(0, user_id) for user_id in muffled})
+    declined = [] if room.asker_id is None else await request_queries.list_declined(tx, room.id)
+    await tell_members(tx, [(room.id, event)], {(0, user_id) for user_id in (*muffled, *declined)})
     other_id = room.other(me)
     if other_id is not None and not await safety.is_visible(tx, me, other_id):
         raise ChatNotFound

@@ -60,6 +60,7 @@ ASSIGN = """
 UPDATE screenings SET assignee_id = :me
 WHERE message_id = :message_id AND due_at IS NULL AND (assignee_id IS NULL OR assignee_id = :me)
 """
+RELEASE = "UPDATE screenings SET assignee_id = NULL WHERE assignee_id = :user_id"
 TAKE = "DELETE FROM screenings WHERE message_id = :message_id RETURNING message_id, draft, created_at"
 
 
@@ -134,6 +135,11 @@ async def flag(tx: Transaction, message_id: int, score: float | None, reason: st
 async def assign(tx: Transaction, me: int, message_id: int) -> bool:
     """Give one to a moderator; False when another has it."""
     return await tx.run(ASSIGN, me=me, message_id=message_id) == 1
+
+
+async def release(tx: Transaction, user_id: int) -> None:
+    """Give the messages of a moderator who handles them no more back to the others."""
+    await tx.run(RELEASE, user_id=user_id)
 
 
 async def take(tx: Transaction, message_id: int) -> Screened | None:

@@ -5,8 +5,8 @@ receipts stay in order. Everybody hears it once; the sender's devices first hear
 `client_id` in the new one. What can be delivered to nobody any more (a block, an unmatch, an account that is gone) is dropped.
 """
 
+from dating.chat import changes, holds, post_queries, posts
 from dating.chat import hold_queries as queries
-from dating.chat import holds, post_queries, posts
 from dating.chat.hold_models import Due, HeldRow
 from dating.chat.post_models import Post
 from dating.database import Transaction
@@ -52,10 +52,16 @@ async def deliver(tx: Transaction, held_id: int, draft: Post) -> None:
 
 
 async def discard(tx: Transaction, message_id: int) -> bool:
-    """End the screening of a held message by dropping it, which its sender's devices hear; False when it was not held."""
+    """End a screening by dropping the message if it was held, which its sender's devices hear, and else deleting it for all.
+
+    False when somebody has ended it.
+    """
     row = await queries.take(tx, message_id)
-    if row is None or row.draft is None:
+    if row is None:
         return False
+    if row.draft is None:
+        await changes.remove(tx, message_id)
+        return True
     draft = holds.read_draft(HeldRow(message_id, row.draft, row.created_at))
     await inbox.tell(tx, [draft.me], events.MessageDeleted(draft.chat_id, message_id, None, for_all=True))
     return True

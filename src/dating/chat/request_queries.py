@@ -22,6 +22,7 @@ WAITING = """
 SELECT id, asker_id, low_id + high_id - asker_id AS asked_id, message_count, request FROM chats
 WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT))) AND request IS NOT NULL
 """
+DECLINED_BY = "SELECT low_id + high_id - asker_id FROM chats WHERE id = :chat_id AND request = 'declined'"
 # What the one who was asked has received and read of a request. Its messages are all the asker's.
 MARKS = f"""
 SELECT r.delivered_id, CASE WHEN {RECEIPTS} THEN r.read_id ELSE 0 END AS read_id
@@ -43,6 +44,11 @@ async def decline(tx: Transaction, me: int, chat_id: int) -> bool:
 async def was_declined(tx: Transaction, me: int, chat_id: int) -> bool:
     """Whether I have declined this request."""
     return await tx.one(int, DECLINED, me=me, chat_id=chat_id) is not None
+
+
+async def list_declined(tx: Transaction, chat_id: int) -> list[int]:
+    """Who has declined this request, if somebody has."""
+    return await tx.all(int, DECLINED_BY, chat_id=chat_id)
 
 
 async def list_waiting(tx: Transaction, chat_ids: Sequence[int]) -> list[Request]:

@@ -5,14 +5,14 @@ As with reports, words are shown only to the moderator who has taken the message
 
 from typing import get_args
 
-from dating.chat import changes, hold_queries, releases
+from dating.chat import hold_queries, releases
 from dating.chat.hold_models import HeldRow
 from dating.chat.holds import read_draft
 from dating.clock import rfc3339
 from dating.database import Transaction
 from dating.moderation import held_queries as queries
 from dating.moderation.held_models import HeldCase, HeldQueue, HeldSummary, Ruled, Ruling, ScreeningRow
-from dating.moderation.service import CaseTaken, ExplanationMissing, NoSuchCase, require_moderator
+from dating.moderation.service import CaseTaken, ExplanationMissing, NoSuchCase, judge_rank_over, require_moderator
 from dating.safety import audit, reports
 from dating.safety.report_models import Reason
 from dating.tokens import Identity
@@ -51,9 +51,9 @@ def read_content(row: ScreeningRow) -> str:
 
 
 async def rule(tx: Transaction, me: Identity, message_id: int, ruling: Ruling) -> Ruled:
-    """Deliver a message of my case, or remove it and tell its sender why.
+    """Deliver a message of my case, or remove it and tell its sender why: once, however many decide at once.
 
-    Raises NotFound, NoSuchCase or ExplanationMissing.
+    Raises NotFound, NoSuchCase, ExplanationMissing or AdminNeeded.
     """
     require_moderator(me)
     row = await queries.find(tx, me.user_id, message_id)
@@ -61,12 +61,13 @@ async def rule(tx: Transaction, me: Identity, message_id: int, ruling: Ruling) -
         raise NoSuchCase
     if ruling.action == "remove" and ruling.explanation is None:
         raise ExplanationMissing
+    if ruling.action == "remove":
+        await judge_rank_over(tx, me, row.sender_id)
+    if not await (releases.settle if ruling.action == "release" else releases.discard)(tx, message_id):
+        raise NoSuchCase
     await audit.record(tx, me.user_id, f"{ruling.action} held", person_id=row.sender_id)
     if ruling.action == "release":
-        await releases.settle(tx, message_id)
         return Ruled(message_id, ruling.action, None)
-    if not await releases.discard(tx, message_id):
-        await changes.remove(tx, message_id)
     reason = row.reason if row.reason in get_args(Reason) else "other"
     statement_id = await reports.state(tx, me.user_id, row.sender_id, "remove", reason or "other", ruling.explanation or "", None)
     return Ruled(message_id, ruling.action, statement_id)

@@ -28,9 +28,11 @@ FROM statements AS s
 WHERE s.appealed_at IS NOT NULL AND s.answered_at IS NULL AND s.id > :after_id AND s.user_id <> :me_id
 ORDER BY s.id LIMIT :limit OFFSET :offset
 """
+# Who else may answer an appeal: about a moderator or an administrator, administrators alone.
 OTHERS = """
 SELECT COUNT(*) FROM users
 WHERE role IN ('moderator', 'admin') AND banned_at IS NULL AND deleted_at IS NULL AND id NOT IN (:me_id, :user_id)
+  AND (role = 'admin' OR 'user' = (SELECT a.role FROM users AS a WHERE a.id = :user_id))
 """
 ROLE = "SELECT role FROM users WHERE id = :user_id AND deleted_at IS NULL"
 BY_REASON = "SELECT reason AS name, COUNT(*) AS count FROM reports WHERE created_at >= :since GROUP BY reason ORDER BY reason"
@@ -81,7 +83,7 @@ async def list_appeals(tx: Transaction, me_id: int, limit: int, offset: int, aft
 
 
 async def count_others(tx: Transaction, me_id: int, user_id: int) -> int:
-    """How many moderators there are besides me and the person."""
+    """How many there are besides me who may answer the person's appeal."""
     return await tx.one(int, OTHERS, me_id=me_id, user_id=user_id) or 0
 
 

@@ -11,7 +11,7 @@ may ask moderators to look at a message (`held`), and holds it back at most.
 from dating.accounts import exclusions, guessing
 from dating.accounts import service as accounts
 from dating.accounts.passwords import Passwords
-from dating.chat import changes
+from dating.chat import changes, hold_queries
 from dating.chat.limits import Screening
 from dating.clock import DAY, rfc3339
 from dating.database import Database, Transaction
@@ -40,6 +40,7 @@ from dating.tokens import Identity
 END_OF_IDS = 2**53
 STATEMENTS_SHOWN = 20
 MODERATORS = ("moderator", "admin")
+EXCLUSIONS = ("suspend", "ban")
 
 
 class NoSuchCase(NotFound):
@@ -204,10 +205,12 @@ async def decide(tx: Transaction, me: Identity, report_id: int, decision: Decisi
     judge(decision, report)
     if report.closed_at is not None:
         raise CaseTaken
+    closed = await report_queries.close(tx, me.user_id, report, decision.action)
+    if not closed:  # somebody else has closed it since it was read
+        raise CaseTaken
     statement_id = None
     if decision.action != "dismiss":
         statement_id = await sanction(tx, me, report, decision)
-    closed = await report_queries.close(tx, me.user_id, report, decision.action)
     await audit.record(tx, me.user_id, decision.action, report_id=report_id, person_id=report.accused_id)
     return Decided(report_id, decision.action, closed, statement_id)
 
@@ -224,24 +227,39 @@ def judge(decision: Decision, report: ReportRow) -> None:
 
 async def sanction(tx: Transaction, me: Identity, report: ReportRow, decision: Decision) -> int:
     """Do what was decided about the accused, and tell them; the statement's id. Raises AdminNeeded."""
-    role = await queries.find_role(tx, report.accused_id)
-    if role in MODERATORS:
-        judge_rank(me)
+    await judge_rank_over(tx, me, report.accused_id)
+    await exclusions.hold(tx, report.accused_id)
     until_at = tx.now + decision.days * DAY if decision.days else None
     statement_id = await reports.state(
         tx, me.user_id, report.accused_id, decision.action, report.reason, decision.explanation or "", until_at
     )
     if decision.action == "remove":
         await changes.remove(tx, report.target_id)
-    if decision.action in ("suspend", "ban"):
-        await exclusions.ban(tx, report.accused_id, until_at)
+    if decision.action in EXCLUSIONS:
+        await enforce(tx, report.accused_id)
+        await release(tx, report.accused_id)
     return statement_id
 
 
-def judge_rank(me: Identity) -> None:
-    """Raises AdminNeeded."""
-    if me.role != "admin":
+async def judge_rank_over(tx: Transaction, me: Identity, user_id: int) -> None:
+    """Whether I may decide about this person. Raises AdminNeeded."""
+    if me.role != "admin" and await queries.find_role(tx, user_id) in MODERATORS:
         raise AdminNeeded
+
+
+async def enforce(tx: Transaction, user_id: int) -> None:
+    """Keep somebody out for as long as any decision about them says that was not overturned, or let them in."""
+    exclusion = await report_queries.find_exclusion(tx, user_id)
+    if exclusion is None:
+        await exclusions.lift(tx, user_id)
+    else:
+        await exclusions.ban(tx, user_id, exclusion.until_at)
+
+
+async def release(tx: Transaction, user_id: int) -> None:
+    """Let others take the cases of somebody who is no moderator any more, or kept out."""
+    await report_queries.release(tx, user_id)
+    await hold_queries.release(tx, user_id)
 
 
 # --- appeals ----------------------------------------------------------------------------------------------------------------
@@ -265,10 +283,11 @@ async def answer_appeal(tx: Transaction, me: Identity, statement_id: int, answer
     if statement is None or statement.user_id == me.user_id:
         raise NoSuchAppeal
     await judge_answerer(tx, me, statement)
+    await exclusions.hold(tx, statement.user_id)
     if not await report_queries.answer(tx, statement_id, answer.text, answer.overturned):
         raise NoSuchAppeal
-    if answer.overturned and await is_in_force(tx, statement):
-        await exclusions.lift(tx, statement.user_id)
+    if answer.overturned and statement.action in EXCLUSIONS:
+        await enforce(tx, statement.user_id)
     await inbox.tell(tx, [statement.user_id], events.Statement(statement_id, statement.action))
     await audit.record(tx, me.user_id, "overturn" if answer.overturned else "uphold", person_id=statement.user_id)
     answered = await report_queries.find_statement(tx, statement_id)
@@ -278,16 +297,9 @@ async def answer_appeal(tx: Transaction, me: Identity, statement_id: int, answer
 
 async def judge_answerer(tx: Transaction, me: Identity, statement: StatementRow) -> None:
     """Whether I may answer. Raises AnotherNeeded or AdminNeeded."""
+    await judge_rank_over(tx, me, statement.user_id)
     if statement.decided_by == me.user_id and await queries.count_others(tx, me.user_id, statement.user_id):
         raise AnotherNeeded
-    if await queries.find_role(tx, statement.user_id) in MODERATORS:
-        judge_rank(me)
-
-
-async def is_in_force(tx: Transaction, statement: StatementRow) -> bool:
-    """Whether this decision is the one that keeps the person out."""
-    latest = await report_queries.find_exclusion(tx, statement.user_id)
-    return latest is not None and latest.id == statement.id
 
 
 async def appeal_from_outside(
@@ -329,6 +341,8 @@ async def write_role(tx: Transaction, me: Identity, user_id: int, form: NewRole)
     if await queries.find_role(tx, user_id) is None:
         raise NotFound
     await accounts.grant_role(tx, user_id, form.role)
+    if form.role not in MODERATORS:
+        await release(tx, user_id)
     await audit.record(tx, me.user_id, f"role {form.role}", person_id=user_id)
     return Role(user_id, form.role)
 

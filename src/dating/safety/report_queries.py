@@ -21,6 +21,7 @@ FROM messages AS m
 JOIN members AS mine ON mine.chat_id = m.chat_id AND mine.user_id = :me_id
 JOIN people AS author ON author.id = m.sender_id
 WHERE m.id = :target_id AND m.sender_id <> :me_id AND m.id > mine.since_id AND m.deleted_at IS NULL
+  AND (mine.left_at IS NULL OR m.created_at <= mine.left_at)
 """
 VERSIONS = "SELECT content FROM edits WHERE message_id = :message_id ORDER BY written_at"
 BEFORE = """
@@ -107,6 +108,11 @@ async def assign(tx: Transaction, moderator_id: int, report_id: int) -> bool:
     return await tx.run(ASSIGN, moderator_id=moderator_id, report_id=report_id) == 1
 
 
+async def release(tx: Transaction, user_id: int) -> None:
+    """Give the open cases of somebody who handles them no more back to the others."""
+    await tx.run(RELEASE, user_id=user_id)
+
+
 async def close(tx: Transaction, moderator_id: int, report: ReportRow, outcome: Action) -> int:
     """Close every open report about the same thing; how many."""
     return await tx.run(
@@ -133,7 +139,12 @@ FROM statements
 """
 MINE = f"{STATEMENT} WHERE user_id = :user_id AND id < :before_id ORDER BY id DESC LIMIT :limit OFFSET :offset"
 ONE = f"{STATEMENT} WHERE id = :statement_id"
-LATEST = f"{STATEMENT} WHERE user_id = :user_id AND action IN ('suspend', 'ban') ORDER BY id DESC LIMIT 1"
+# What keeps somebody out longest. Moments have no end that comes after "for good".
+EXCLUSION = f"""
+{STATEMENT} WHERE user_id = :user_id AND action IN ('suspend', 'ban') AND NOT overturned
+  AND (until_at IS NULL OR until_at > :now)
+ORDER BY until_at IS NOT NULL, until_at DESC, id DESC LIMIT 1
+"""
 APPEAL = """
 UPDATE statements SET appeal = :text, appealed_at = :now
 WHERE id = :statement_id AND user_id = :user_id AND appealed_at IS NULL
@@ -174,8 +185,8 @@ async def find_statement(tx: Transaction, statement_id: int) -> StatementRow | N
 
 
 async def find_exclusion(tx: Transaction, user_id: int) -> StatementRow | None:
-    """The latest decision that kept somebody out."""
-    return await tx.one(StatementRow, LATEST, user_id=user_id)
+    """The decision that keeps somebody out, of several the one that does so longest."""
+    return await tx.one(StatementRow, EXCLUSION, user_id=user_id, now=tx.now)
 
 
 async def appeal(tx: Transaction, user_id: int, statement_id: int, text: str) -> bool:
@@ -248,7 +259,7 @@ async def erase(tx: Transaction, user_id: int) -> None:
     """Remove what a person reported, what was reported and decided about them, and give their open cases back."""
     await tx.run(ERASE_REPORTS, user_id=user_id)
     await tx.run(ERASE_STATEMENTS, user_id=user_id)
-    await tx.run(RELEASE, user_id=user_id)
+    await release(tx, user_id)
 
 
 async def forget(tx: Transaction, before: int) -> int:

@@ -11,6 +11,7 @@ from dating.clock import rfc3339
 from dating.database import Transaction
 from dating.errors import Conflict, Malformed, NotFound
 from dating.realtime import events, inbox
+from dating.safety import queries as safety_queries
 from dating.safety import report_queries as queries
 from dating.safety.report_models import Action, NewReport, Reported, Statement, StatementRow, Statements
 
@@ -51,7 +52,11 @@ async def report(tx: Transaction, me_id: int, form: NewReport) -> Reported:
         accused_id, evidence = await gather_person(tx, me_id, form.target_id)
     else:
         accused_id, evidence = await gather_message(tx, me_id, form.target_id)
-    return Reported(await queries.report(tx, me_id, accused_id, form, msgspec.json.encode(evidence).decode()))
+    reported = Reported(await queries.report(tx, me_id, accused_id, form, msgspec.json.encode(evidence).decode()))
+    # Asked again at the end: a deletion that came first is committed by now, one that comes later takes the report along.
+    if not await safety_queries.is_there(tx, accused_id):
+        raise NothingToReport
+    return reported
 
 
 async def gather_person(tx: Transaction, me_id: int, person_id: int) -> tuple[int, msgspec.Struct]:
