@@ -11,6 +11,7 @@ import pytest
 
 from dating.app import create_app
 from dating.chat import hold_queries
+from dating.realtime import inbox
 from dating.safety.classifier import Classifier, ClassifierFailed, Judgement, Question, is_public, sign
 from dating.settings import Settings, SettingsError
 from tests.api.messenger import Listening, do, history, listen, refused
@@ -187,14 +188,24 @@ async def test_a_bad_message_waits_for_a_moderator(settings: Settings, judge: Ju
         assert [row["action"] for row in log][:4] == ["remove held", "view held", "release held", "view held"]
 
 
-@pytest.mark.parametrize("fault", ["slow", "down", "signature", "garbage", "score", "error", "redirect", "large"])
+BODIES = {
+    "garbage": b"<html>",
+    "score": b'{"score": 7}',
+    "large": b" " * 20_000 + b'{"score": 0}',
+    "encoding": b'{"score": 0, "reason": "\xff"}',
+    "depth": b'{"score": 0, "x": %b%b}' % (b"[" * 8000, b"]" * 8000),
+    "nul": b'{"score": 1, "reason": "\\u0000"}',
+}
+
+
+@pytest.mark.parametrize("fault", ["slow", "down", "signature", "error", "redirect", *BODIES])
 async def test_a_classifier_that_fails(settings: Settings, judge: Judge, fault: str) -> None:
     """Whatever is wrong, a message is delivered after the last attempt (open), or waits for a moderator (hold)."""
     if fault == "slow":
         judge.seconds = 5
     if fault == "signature":
         judge.secret = "another secret that nobody else knows at all"
-    judge.body = {"garbage": b"<html>", "score": b'{"score": 7}', "large": b" " * 20_000 + b'{"score": 0}'}.get(fault)
+    judge.body = BODIES.get(fault)
     judge.status = {"error": b"500 No", "redirect": b"307 Elsewhere"}.get(fault, b"200 OK")
     url = "http://127.0.0.1:1/" if fault == "down" else judge.url
     settings = judged(settings, url, classifier_seconds=0.2 if fault == "slow" else 30.0, classifier_failure="hold")
@@ -231,6 +242,66 @@ async def test_attempts_are_bounded_and_the_last_counts(settings: Settings, judg
         judge.body = None
         await settled(api)
         assert (len(judge.asked), await boris.told()) == (2, ["match", "message"])
+
+
+async def test_a_silent_classifier_makes_nobody_wait_in_line(settings: Settings, judge: Judge) -> None:
+    """After a few questions without an answer it is asked now and then; everything is let go all the same, until it is back."""
+    judge.seconds = 30
+    async with running(judged(settings, judge.url, classifier_seconds=0.4, classifier_failure="open")) as api:
+        anna, boris = await api.people(2)
+        chat_id = await anna.match(boris)
+        for n in range(60):
+            await anna.say(chat_id, f"раз {n}")
+        await settled(api)
+        assert len(await boris.told()) == 61
+        assert len(judge.asked) < 30
+        judge.seconds = 0.0
+
+        async def is_back() -> bool:
+            await anna.say(chat_id, BAD)
+            await settled(api)
+            return await api.count("screenings") > 0
+
+        await until(is_back)
+
+
+async def test_a_classifier_that_is_switched_off_holds_nothing_back(settings: Settings, judge: Judge) -> None:
+    """What it held is let go by a server without one; what waits for a moderator goes on waiting."""
+    judge.seconds = 30
+    async with running(judged(settings, judge.url)) as api:
+        anna, boris = await api.people(2)
+        chat_id = await anna.match(boris)
+        await anna.say(chat_id, "привет")
+        assert await boris.told() == ["match"]
+    async with running(settings) as api:
+        await api.app.state.db.write(make_due)
+        api.app.state.screener.wake()
+        await settled(api)
+        entries = await api.app.state.db.read(inbox.since, boris.id, 0, 10)
+        assert [msgspec.json.decode(entry.event)["type"] for entry in entries] == ["match", "message"]
+        assert await api.count("screenings") == 0
+
+
+async def make_due(tx: Any) -> None:
+    """Let the claims of whoever has gone lapse."""
+    await tx.run("UPDATE screenings SET due_at = 0 WHERE due_at IS NOT NULL")
+
+
+@pytest.mark.parametrize("mode", ["hold", "score"])
+async def test_the_answers_of_a_poll_are_judged_too(settings: Settings, judge: Judge, mode: str) -> None:
+    """What a poll says, its answers say as well: to the classifier, to the moderator, and to hidden words."""
+    async with running(judged(settings, judge.url, classifier_mode=mode)) as api:
+        anna, boris, maria = await api.people(3)
+        await make_admin(api, maria)
+        await boris.put("/me/hidden-words", json={"words": ["крипта"]})
+        chat_id = await anna.match(boris)
+        poll = {"chat_id": chat_id, "content": "Что делаем?", "poll": {"options": [BAD, "спим"]}}
+        sent = await do(anna, "/messages/send", 201, **poll)
+        await settled(api)
+        assert [one["message_id"] for one in await held(maria)] == [sent["id"]]
+        assert BAD in (await do(maria, f"/api/moderation/held/{sent['id']}/assign"))["content"]
+        await do(maria, f"/api/moderation/held/{sent['id']}/resolve", action="release")
+        assert await boris.told() == ["match", "hidden"]
 
 
 async def test_scores_of_delivered_messages(settings: Settings, judge: Judge) -> None:
@@ -316,6 +387,8 @@ async def test_without_a_classifier_rules_alone_judge(api: Api) -> None:
         {"classifier_url": "https://user:word@classifier.example.org/"},
         {"classifier_url": "https://classifier.example.org/", "classifier_secret": "short"},
         {"classifier_url": "https://classifier.example.org/", "classifier_secret": None},
+        {"classifier_url": "https://[::1/"},
+        {"classifier_url": "https://xn--/"},
     ],
     ids=str,
 )

@@ -50,7 +50,10 @@ WHERE message_id IN (
   AND due_at <= :now
 RETURNING message_id, attempts, draft
 """
-TEXT = "SELECT content FROM messages WHERE id = :message_id AND deleted_at IS NULL"
+TEXT = """
+SELECT m.content || COALESCE(' ' || (SELECT p.options FROM polls AS p WHERE p.message_id = m.id), '')
+FROM messages AS m WHERE m.id = :message_id AND m.deleted_at IS NULL
+"""
 POSTPONE = "UPDATE screenings SET due_at = :until WHERE message_id = :message_id AND due_at IS NOT NULL"
 FLAG = """
 UPDATE screenings SET due_at = NULL, score = CAST(:score AS DOUBLE PRECISION), reason = CAST(:reason AS TEXT)

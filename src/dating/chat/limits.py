@@ -153,7 +153,7 @@ async def judge_edit(tx: Transaction, me: int, room: Room, content: str, rules: 
 
 async def judge_newcomers(tx: Transaction, posts: Sequence[Post], rules: Rules) -> dict[int, Refusal]:
     """What people who have joined lately must not send now."""
-    sendings = [Sending(one.n, one.me, one.chat_id, digest(one.content), len(one.links)) for one in posts]
+    sendings = [Sending(one.n, one.me, one.chat_id, digest(one.text), len(find_links(one.text))) for one in posts]
     before = await queries.look_back(tx, sendings, tx.now - HOUR, tx.now - DAY)
     refused: dict[int, Refusal] = {}
     allowed: list[Sending] = []

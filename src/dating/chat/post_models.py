@@ -53,6 +53,11 @@ class Post(msgspec.Struct):
         """What kind of message it is to be."""
         return "text" if self.poll is None else "poll"
 
+    @property
+    def text(self) -> str:
+        """Everything that it says, in a poll the answers, too."""
+        return self.content if self.poll is None else "\n".join([self.content, *self.poll.options])
+
     def is_repeat_of(self, chat_id: int | None, content: str | None, reply_to_id: int | None) -> bool:
         """Whether it says again what was said under its client id; of what was deleted since, the content is not known."""
         return (chat_id, reply_to_id) == (self.chat_id, self.reply_to_id) and content in (None, self.content)

@@ -190,7 +190,7 @@ async def write(tx: Transaction, posts: Sequence[Post], verdicts: dict[int, Verd
     polls = [(id_, one.poll) for one, id_ in zip(posts, ids, strict=True) if one.poll is not None]
     if polls:
         await queries.add_polls(tx, polls)
-    wary = [(one.chat_id, one.me, messages[one.n].id, one.content) for one in posts if verdicts[one.n].is_wary]
+    wary = [(one.chat_id, one.me, messages[one.n].id, one.text) for one in posts if verdicts[one.n].is_wary]
     veiled = await veils.keep_away(tx, wary) if wary else []
     await tell(tx, list(messages.values()), waiting, veiled)
     if not await queries.count_own(tx, posts):

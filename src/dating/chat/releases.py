@@ -19,7 +19,7 @@ async def claim(tx: Transaction, limit: int, until: int) -> list[Due]:
     due = []
     for one in await queries.claim(tx, limit, until):
         if one.draft is not None:
-            due.append(one.give(holds.read_draft(HeldRow(one.message_id, one.draft, 0)).content))
+            due.append(one.give(holds.read_draft(HeldRow(one.message_id, one.draft, 0)).text))
         elif (text := await queries.read_text(tx, one.message_id)) is not None:
             due.append(one.give(text))
         else:

@@ -47,7 +47,7 @@ async def take(tx: Transaction, me: Identity, message_id: int) -> HeldCase:
 
 def read_content(row: ScreeningRow) -> str:
     """What the message says; nothing when it was deleted since."""
-    return row.content or "" if row.draft is None else read_draft(HeldRow(row.message_id, row.draft, row.created_at)).content
+    return row.content or "" if row.draft is None else read_draft(HeldRow(row.message_id, row.draft, row.created_at)).text
 
 
 async def rule(tx: Transaction, me: Identity, message_id: int, ruling: Ruling) -> Ruled:

@@ -15,6 +15,8 @@ import hmac
 import ipaddress
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Annotated, Literal
 
 import httpx
@@ -51,7 +53,7 @@ class Judgement(msgspec.Struct, frozen=True):
 
     score: Annotated[float, Meta(ge=0, le=1)]
     hold: bool = False
-    reason: Annotated[str, Meta(max_length=20)] | None = None
+    reason: Annotated[str, Meta(max_length=20, pattern=r"^[^\x00-\x1f]*$")] | None = None
 
 
 def sign(secret: str, first: str, body: bytes) -> str:
@@ -63,26 +65,26 @@ class Classifier:
     """The classifier that the settings name. Raises SettingsError when it is named unsafely."""
 
     def __init__(self, settings: Settings) -> None:
-        url = httpx.URL(settings.classifier_url or "")
+        url = read_url(settings.classifier_url or "")
         secret = settings.classifier_secret or ""
         if url.scheme != "https" and not (settings.classifier_private and url.scheme == "http"):
             raise SettingsError("DATING_CLASSIFIER_URL: must be https; http needs DATING_CLASSIFIER_PRIVATE=1.")
-        if not url.host or url.userinfo:
-            raise SettingsError("DATING_CLASSIFIER_URL: must name a host, and no user.")
         if len(secret) < SHORTEST_SECRET:
             raise SettingsError(f"DATING_CLASSIFIER_SECRET: must have at least {SHORTEST_SECRET} characters.")
         self._url, self._secret = url, secret
         self._private = settings.classifier_private
         self._seconds = settings.classifier_seconds
         self._http = httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=self._seconds)
+        # Threads of its own: those that wait for a name server that is silent must not be the ones that make archives.
+        self._resolvers = ThreadPoolExecutor(2, "resolver")
 
     async def ask(self, question: Question) -> Judgement:
-        """What it thinks of a text. Raises ClassifierFailed."""
+        """What it thinks of a text. Raises ClassifierFailed, whatever an answer does to whoever reads it."""
         body = msgspec.json.encode(question)
         try:
             async with asyncio.timeout(self._seconds):
                 return await self._ask(body, str(int(time.time())))
-        except (TimeoutError, OSError, httpx.HTTPError, msgspec.DecodeError) as error:
+        except Exception as error:
             raise ClassifierFailed from error
 
     async def _ask(self, body: bytes, timestamp: str) -> Judgement:
@@ -113,7 +115,8 @@ class Classifier:
     async def _find_address(self) -> str:
         """Where the host is. Raises ClassifierFailed when that is not a public address and need be one."""
         port = self._url.port or 443
-        found = await asyncio.get_running_loop().getaddrinfo(self._url.host, port, type=socket.SOCK_STREAM)
+        look_up = partial(socket.getaddrinfo, self._url.host, port, type=socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().run_in_executor(self._resolvers, look_up)
         addresses = [str(one[4][0]) for one in found]
         if not self._private and not all(is_public(address) for address in addresses):
             raise ClassifierFailed
@@ -122,6 +125,19 @@ class Classifier:
     async def close(self) -> None:
         """End its connections."""
         await self._http.aclose()
+        self._resolvers.shutdown(wait=False, cancel_futures=True)
+
+
+def read_url(text: str) -> httpx.URL:
+    """The address of the classifier. Raises SettingsError."""
+    try:
+        url = httpx.URL(text)
+        names_a_host = bool(url.host) and not url.userinfo
+    except (httpx.InvalidURL, ValueError) as error:
+        raise SettingsError(f"DATING_CLASSIFIER_URL: {error}.") from error
+    if not names_a_host:
+        raise SettingsError("DATING_CLASSIFIER_URL: must name a host, and no user.")
+    return url
 
 
 async def read_bounded(response: httpx.Response) -> bytes:
