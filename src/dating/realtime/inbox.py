@@ -61,6 +61,19 @@ RETURNING user_id, seq, CASE
     ELSE event
 END AS event
 """
+# The same for the one event of one chat, which is what a group mostly hears.
+ADVANCE_CHAT = """
+INSERT INTO inbox_heads (user_id, seq)
+SELECT m.user_id, 1 FROM members AS m WHERE m.chat_id = :chat_id AND m.left_at IS NULL ORDER BY m.user_id
+ON CONFLICT (user_id) DO UPDATE SET seq = inbox_heads.seq + 1
+"""
+APPEND_CHAT = """
+INSERT INTO inbox (user_id, seq, actor_id, event, created_at)
+SELECT m.user_id, h.seq, CAST(:actor_id AS BIGINT), CAST(:event AS TEXT), CAST(:now AS BIGINT)
+FROM members AS m JOIN inbox_heads AS h ON h.user_id = m.user_id
+WHERE m.chat_id = :chat_id AND m.left_at IS NULL ORDER BY m.user_id
+RETURNING user_id, seq, user_id IN (SELECT viewer_id FROM hidden WHERE other_id = CAST(:actor_id AS BIGINT))
+"""
 SINCE = """
 SELECT i.seq, CASE
     WHEN EXISTS (SELECT 1 FROM hidden WHERE viewer_id = i.user_id AND other_id = i.actor_id) THEN '{"type":"hidden"}'
@@ -228,22 +241,35 @@ async def tell_members(
         Saying(n, chat_id, getattr(event, "user_id", None), msgspec.json.encode(event).decode())
         for n, (chat_id, event) in enumerate(said)
     ]
-    counts = list(Counter(chat_id for chat_id, _ in said).items())
-    await tx.run(ADVANCE_MEMBERS, counts=msgspec.json.encode(counts).decode())
-    entries = await tx.all(Said, APPEND_MEMBERS, sayings=msgspec.json.encode(sayings).decode(), now=tx.now)
+    entries = await (append_one(tx, sayings[0]) if len(sayings) == 1 else append_all(tx, sayings))
     if muffled:
         entries = await muffle(tx, entries, {(user_id, sayings[n].event) for n, user_id in muffled})
-    events = {text: text.encode() for text in {entry.event for entry in entries}}
-    tx.notices += [Told(entry.user_id, entry.seq, events[entry.event]) for entry in entries]
+    events = {text: text.encode() for text in (NUMBER_ONLY, *[one.event for one in sayings])}
+    tx.notices += [Told(user_id, seq, events[event]) for user_id, seq, event in entries]
 
 
-async def muffle(tx: Transaction, entries: Sequence[Said], muffled: Collection[tuple[int, str]]) -> list[Said]:
+async def append_one(tx: Transaction, saying: Saying) -> list[tuple[int, int, str]]:
+    """Write one event down; each inbox with the number there, and with what is told."""
+    chat_id, actor_id, event = saying.chat_id, saying.actor_id, saying.event
+    await tx.run(ADVANCE_CHAT, chat_id=chat_id)
+    rows = await tx.all(tuple, APPEND_CHAT, chat_id=chat_id, actor_id=actor_id, event=event, now=tx.now)
+    return [(user_id, seq, NUMBER_ONLY if is_hidden else event) for user_id, seq, is_hidden in rows]
+
+
+async def append_all(tx: Transaction, sayings: Sequence[Saying]) -> list[tuple[int, int, str]]:
+    """The same of many."""
+    counts = list(Counter(one.chat_id for one in sayings).items())
+    await tx.run(ADVANCE_MEMBERS, counts=msgspec.json.encode(counts).decode())
+    return await tx.all(tuple, APPEND_MEMBERS, sayings=msgspec.json.encode(sayings).decode(), now=tx.now)
+
+
+async def muffle(
+    tx: Transaction, entries: Sequence[tuple[int, int, str]], muffled: Collection[tuple[int, str]]
+) -> list[tuple[int, int, str]]:
     """Leave nothing but the number of those entries that these people (`user_id, event`) are not to get."""
-    kept = [
-        Said(entry.user_id, entry.seq, NUMBER_ONLY if (entry.user_id, entry.event) in muffled else entry.event)
-        for entry in entries
-    ]
-    await tx.many(REPLACE, [msgspec.structs.asdict(entry) for entry in kept if entry.event == NUMBER_ONLY])
+    kept = [(user_id, seq, NUMBER_ONLY if (user_id, event) in muffled else event) for user_id, seq, event in entries]
+    silent = [{"user_id": user_id, "seq": seq, "event": event} for user_id, seq, event in kept if event == NUMBER_ONLY]
+    await tx.many(REPLACE, silent)
     return kept
 
 

@@ -5,6 +5,7 @@ takes. While the peer keeps up, the hub writes past it: a head of a few bytes an
 """
 
 import struct
+from functools import lru_cache
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
@@ -31,6 +32,7 @@ class Wire(WebSocketsSansIOProtocol):
         return True
 
 
+@lru_cache(1024)
 def head(length: int) -> bytes:
     """What precedes a text of so many bytes on the wire: RFC 6455, section 5.2, from a server, so without a mask."""
     if length < 126:
