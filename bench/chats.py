@@ -2,23 +2,27 @@
 
 Of the 500 chats, 450 are direct and 50 are groups of 20; each has 20 messages, some of them unread, with reactions. The history
 has 10,000 messages, a tenth of them with reactions, and pages begin anywhere in it. Requests come one after the other, as one
-application asks. In the group every message goes to 200 sockets; the CPU of a frame is that of the whole server, from
-the request to the last socket, divided by frames.
+application asks, and the CPU of one is that of the server and of PostgreSQL. In the group every message goes to 200 sockets; the
+CPU of a frame is divided into the thread where the sockets are and the database (SQLite's threads or PostgreSQL's processes).
+Beside them stands what a bare loop uses that writes as many bytes to as many sockets: the kernel's part. Nothing is indexed
+meanwhile: what was filled in at once would be, and nobody fills in so much at once.
 """
 
 import asyncio
 import os
 import random
+import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tests.kit import Postgres
 
 from bench import lab
+from bench.bare import FRAME
 from bench.sockets import open_sockets
 from dating.database import Transaction, connect
 from dating.settings import Settings
@@ -94,35 +98,47 @@ async def set_counters(tx: Transaction, messages: int, chats: int) -> None:
     await tx.run("ANALYZE")
 
 
+class Place(NamedTuple):
+    """An empty database: the settings of a server on it, and the processes that it is."""
+
+    environment: dict[str, str]
+    processes: Callable[[], list[int]]
+
+
 @asynccontextmanager
-async def databases() -> AsyncIterator[dict[str, dict[str, str]]]:
-    """An empty database of either kind, as settings of the environment."""
+async def databases() -> AsyncIterator[dict[str, Place]]:
+    """An empty database of either kind."""
     postgres = await asyncio.to_thread(Postgres)
     with tempfile.TemporaryDirectory() as folder:
         try:
             yield {
-                "SQLite": {"DATABASE_PATH": f"{folder}/bench.db"},
-                "PostgreSQL": {"DATABASE_URL": postgres.create("bench")},
+                "SQLite": Place({"DATABASE_PATH": f"{folder}/bench.db"}, list),
+                "PostgreSQL": Place({"DATABASE_URL": postgres.create("bench")}, lambda: lab.family(postgres.pid)),
             }
         finally:
             postgres.close()
 
 
-async def ask(port: int, token: str, paths: list[str]) -> list[float]:
-    """Milliseconds of each of the requests, one after the other."""
-    times = []
-    async with lab.Client(port) as client:
-        for path in paths:
+async def ask(subject: lab.Subject, place: Place, token: str, question: str, paths: list[str]) -> dict[str, Any]:
+    """A line of the table: the requests, one after the other."""
+    times: list[float] = []
+    async with lab.Client(subject.port) as client:
+        processes = [subject.pid, *place.processes()]
+        for n, path in enumerate(paths):
+            if n == len(paths) // 10:  # the first ones warm up
+                times.clear()
+                before = sum(map(lab.cpu_seconds, processes))
             start = time.perf_counter()
             status, answer = await client.request("GET", path, token=token)
             times.append((time.perf_counter() - start) * 1000)
             if status != 200 or len(answer) < 1000:
                 raise RuntimeError(answer.decode())
-    return times[len(times) // 10 :]  # the first ones warm up
+        spent = sum(map(lab.cpu_seconds, processes)) - before
+    return row(question, times) | {"CPU µs": spent / len(times) * 1e6}
 
 
-async def tell_group(subject: lab.Subject, tokens: list[str], group: int) -> dict[str, Any]:
-    """Messages to 200 sockets: the server's CPU for each frame, and the time until the last socket has a message."""
+async def tell_group(subject: lab.Subject, place: Place, tokens: list[str], group: int) -> dict[str, Any]:
+    """Messages to 200 sockets: the CPU of each frame, and the time until the last socket has a message."""
     sockets = await open_sockets(subject.port, tokens)
     came = [0] * len(sockets)
 
@@ -131,9 +147,10 @@ async def tell_group(subject: lab.Subject, tokens: list[str], group: int) -> dic
             came[number] += '"message"' in str(frame)
 
     ears = [asyncio.create_task(hear(number)) for number in range(len(sockets))]
-    times, spent = [], list[float]()
+    times = []
     await asyncio.sleep(1)
-    async with lab.cpu_of([subject.pid], spent), lab.Client(subject.port) as client:
+    meter = Meter(subject.pid, place.processes())
+    async with lab.Client(subject.port) as client:
         for said in range(1, SAID + 1):
             start = time.perf_counter()
             status, answer = await client.request("POST", "/messages/send", {"chat_id": group, "content": "Всем"}, tokens[0])
@@ -142,27 +159,56 @@ async def tell_group(subject: lab.Subject, tokens: list[str], group: int) -> dic
             while min(came) < said:
                 await asyncio.sleep(0.001)
             times.append((time.perf_counter() - start) * 1000)
+    spent = meter.read(SAID * len(sockets))
     for ear in ears:
         ear.cancel()
     await asyncio.gather(*[one.close() for one in sockets])
-    frames = SAID * len(sockets)
-    return row("one message to 200 sockets", times) | {"CPU µs per frame": spent[0] / frames * 1e6}
+    return row("one message to 200 sockets", times) | spent | {"bare loop": await write_bare()}
+
+
+class Meter:
+    """CPU of a server and its database from now on, by what it is for."""
+
+    def __init__(self, server: int, others: list[int]) -> None:
+        self._server, self._others = server, others
+        self._before = self._look()
+
+    def _look(self) -> tuple[float, float]:
+        threads = lab.cpu_by_thread(self._server)
+        loop = threads.pop(self._server)
+        return loop, sum(threads.values()) + sum(sum(lab.cpu_by_thread(pid).values()) for pid in self._others)
+
+    def read(self, frames: int) -> dict[str, float]:
+        """Microseconds for each of so many frames."""
+        loop, database = [(now - then) / frames * 1e6 for now, then in zip(self._look(), self._before, strict=True)]
+        return {"CPU µs": loop + database, "of it sockets": loop, "of it database": database}
+
+
+async def write_bare() -> float:
+    """CPU microseconds that a bare loop, and the kernel below it, take for a frame to one of as many sockets."""
+    async with lab.Subject([sys.executable, "-m", "bench.bare", "{port}"], {}, probe="") as subject:
+        peers = [await asyncio.open_connection("127.0.0.1", subject.port) for _ in range(ONLINE)]
+        await asyncio.sleep(0.5)
+        before = lab.cpu_by_thread(subject.pid)[subject.pid]
+        for _ in range(SAID):
+            peers[0][1].write(b"?")
+            await asyncio.gather(*[reader.readexactly(FRAME) for reader, _ in peers])
+        spent = lab.cpu_by_thread(subject.pid)[subject.pid] - before
+        for _, writer in peers:
+            writer.close()
+    return spent / SAID / ONLINE * 1e6
 
 
 def row(question: str, times: list[float]) -> dict[str, Any]:
     """A line of the table."""
-    return {
-        "question": question,
-        "p50 ms": lab.quantile(times, 0.5),
-        "p95 ms": lab.quantile(times, 0.95),
-        "p99 ms": lab.quantile(times, 0.99),
-        "CPU µs per frame": "",
-    }
+    measured = {f"p{n} ms": lab.quantile(times, n / 100) for n in (50, 95, 99)}
+    return {"question": question} | measured | dict.fromkeys(("CPU µs", "of it sockets", "of it database", "bare loop"), "")
 
 
-async def measure(name: str, environment: dict[str, str]) -> list[dict[str, Any]]:
+async def measure(name: str, place: Place) -> list[dict[str, Any]]:
     """All questions on one database."""
-    async with lab.ours(**environment) as subject:
+    environment = place.environment
+    async with lab.ours(**environment, DATING_INDEX_SECONDS="3600") as subject:
         people = await lab.register(subject.port, CHATS)
         filling = Filling([person["id"] for person in people])
         long, group = filling.make()
@@ -174,20 +220,21 @@ async def measure(name: str, environment: dict[str, str]) -> list[dict[str, Any]
             await db.write(set_counters, filling.last, len(filling.rows[ADD_CHATS]))
         await db.close()
         token, dice = people[0]["token"], random.Random(SEED)
-        anywhere = [f"/chat/messages/{long}?limit=50&before_id={dice.randrange(1000, LONG)}" for _ in range(ASKED)]
-        rows = [
-            row("list of 20 of 500 chats", await ask(subject.port, token, ["/chats?limit=20"] * ASKED)),
-            row("list of 100 of 500 chats", await ask(subject.port, token, ["/chats?limit=100"] * ASKED)),
-            row("newest 50 messages of 10,000", await ask(subject.port, token, [f"/chat/messages/{long}?limit=50"] * ASKED)),
-            row("50 messages anywhere in 10,000", await ask(subject.port, token, anywhere)),
-            await tell_group(subject, [person["token"] for person in people[:ONLINE]], group),
-        ]
+        newest = f"/chat/messages/{long}?limit=50"
+        questions = {
+            "list of 20 of 500 chats": ["/chats?limit=20"] * ASKED,
+            "list of 100 of 500 chats": ["/chats?limit=100"] * ASKED,
+            "newest 50 messages of 10,000": [newest] * ASKED,
+            "50 messages anywhere in 10,000": [f"{newest}&before_id={dice.randrange(1000, LONG)}" for _ in range(ASKED)],
+        }
+        rows = [await ask(subject, place, token, question, paths) for question, paths in questions.items()]
+        rows.append(await tell_group(subject, place, [person["token"] for person in people[:ONLINE]], group))
     return [{"database": name} | one for one in rows]
 
 
 async def main() -> None:
     async with databases() as kinds:
-        rows = [one for name, environment in kinds.items() for one in await measure(name, environment)]
+        rows = [one for name, place in kinds.items() for one in await measure(name, place)]
     lab.report("chats", rows, f"{os.cpu_count()} cores carry server, database and client; sockets read by Python clients")
 
 

@@ -9,7 +9,6 @@ import argparse
 import contextlib
 import sys
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import uvloop
@@ -46,9 +45,7 @@ class Stage:
 
     def backends(self) -> list[int]:
         """PostgreSQL's processes and Valkey's."""
-        pid = self.postgres.pid
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        return [pid, self.valkey.pid, *map(int, children)]
+        return [self.valkey.pid, *lab.family(self.postgres.pid)]
 
     def close(self) -> None:
         """End both."""

@@ -44,6 +44,17 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
+def cpu_by_thread(pid: int) -> dict[int, float]:
+    """The same of each of its threads, as finely as the kernel counts."""
+    schedules = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return {int(one.parent.name): int(one.read_text().split()[0]) / 1e9 for one in schedules}
+
+
+def family(pid: int) -> list[int]:
+    """A process and its children."""
+    return [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+
+
 def resident_bytes(pid: int) -> int:
     """The memory of a process that is resident now, in bytes."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
@@ -82,7 +93,7 @@ class Subject:
         for _ in range(1200):
             with contextlib.suppress(OSError, EOFError, asyncio.IncompleteReadError):
                 async with Client(self.port) as client:
-                    status, _ = await client.request("GET", self._probe)
+                    status = 200 if not self._probe else (await client.request("GET", self._probe))[0]
                     if status == 200:
                         return self
             await asyncio.sleep(0.05)

@@ -2,7 +2,8 @@
 
 Messages have 4 to 16 words of a vocabulary of 30,000, chosen as often as words are (Zipf). Most people have a few direct chats;
 one has 500 chats, 50 of them groups of 20, with about 7 % of all messages. Requests come one after the other through HTTP, as one
-application asks. Indexing is measured without the pauses that it makes beside a server.
+application asks. Both databases are filled at the same time, each by a process of its own, and indexed without pauses in larger
+steps than beside a server; PostgreSQL's GIN index is made at the end, as by REINDEX.
 """
 
 import asyncio
@@ -10,12 +11,16 @@ import os
 import random
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import AsyncExitStack
 from itertools import accumulate, islice
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from bench import lab
-from bench.chats import ADD_CHATS, ADD_MEMBERS, ADD_MESSAGES, databases, set_counters
+from bench.chats import databases, set_counters
 from dating.database import Database, Transaction, connect
 from dating.search import indexing
 from dating.settings import Settings
@@ -26,12 +31,31 @@ CHATS, GROUPS, GROUP_SIZE = 500, 50, 20
 SAID = 36  # messages of a direct chat
 SAID_IN_GROUPS = MESSAGES // 20 // GROUPS
 ASKED = 300
-CHUNK = 20_000
+CHUNK = 10_000
 SEED = 5
 
-ADD_USERS = "INSERT INTO users (id, username, username_key, password, created_at) VALUES (:id, :name, :name, '', 1)"
-ADD_PROFILES = """
-INSERT INTO profiles (user_id, name, near_lane, area_lane, region_lane, last_active, recency) VALUES (:id, :called, 8, 8, 8, 1, 1)
+GIVEN = "given AS MATERIALIZED (SELECT CAST(value AS json_text) AS v FROM json_each(CAST(:rows AS TEXT)))"
+ADD_USERS = f"""
+INSERT INTO users (id, username, username_key, password, created_at)
+WITH {GIVEN} SELECT CAST(v ->> 0 AS BIGINT), v ->> 1, v ->> 1, '', 1 FROM given
+"""
+ADD_PROFILES = f"""
+INSERT INTO profiles (user_id, name, near_lane, area_lane, region_lane, last_active, recency)
+WITH {GIVEN} SELECT CAST(v ->> 0 AS BIGINT), v ->> 2, 8, 8, 8, 1, 1 FROM given
+"""
+ADD_CHATS = f"""
+INSERT INTO chats (id, name, low_id, high_id, kind, message_count, last_at, created_at)
+WITH {GIVEN} SELECT CAST(v ->> 0 AS BIGINT), v ->> 1, CAST(v ->> 2 AS BIGINT), CAST(v ->> 3 AS BIGINT),
+       CASE WHEN v ->> 1 IS NULL THEN 'direct' ELSE 'group' END, CAST(v ->> 4 AS BIGINT), CAST(v ->> 5 AS BIGINT), 0 FROM given
+"""
+ADD_MEMBERS = f"""
+INSERT INTO members (chat_id, user_id, read_id, read_count, joined_at)
+WITH {GIVEN} SELECT CAST(v ->> 0 AS BIGINT), CAST(v ->> 1 AS BIGINT), 0, 0, 0 FROM given
+"""
+ADD_MESSAGES = f"""
+INSERT INTO messages (id, chat_id, sender_id, content, created_at)
+WITH {GIVEN}
+SELECT CAST(v ->> 0 AS BIGINT), CAST(v ->> 1 AS BIGINT), CAST(v ->> 2 AS BIGINT), v ->> 3, CAST(v ->> 0 AS BIGINT) FROM given
 """
 SYLLABLES = ["ма", "ро", "ли", "ка", "сто", "при", "вет", "гор", "дон", "шка", "тел", "ить", "ая", "run", "ing", "walk", "ly"]
 
@@ -46,54 +70,50 @@ class Filling:
         self.dice.shuffle(self.words)
         self.weights = list(accumulate(1 / (rank + 2) for rank in range(len(self.words))))
         self.others = list(range(1_000, 1_000 + PEOPLE))
-        self.chats = 0
-        self.said = 0
 
-    def list_people(self) -> Iterator[dict[str, Any]]:
+    def list_people(self) -> Iterator[tuple[object, ...]]:
         """Everybody but the two who ask."""
         for id_ in self.others:
             first, last = self.dice.choices(self.words, k=2)
-            yield {"id": id_, "name": f"bench{id_}", "called": f"{first.title()} {last.title()}"}
+            yield id_, f"bench{id_}", f"{first.title()} {last.title()}"
 
     def list_rooms(self) -> Iterator[tuple[list[int], int, str | None]]:
-        """Members, number of messages and name of each chat."""
+        """Members, number of messages and name of each chat, until there are enough messages."""
         for other in self.others[: CHATS - GROUPS]:
             yield [self.reader, other], SAID, None
         for number in range(GROUPS):
             yield [self.reader, *self.dice.sample(self.others, GROUP_SIZE - 1)], SAID_IN_GROUPS, f"Группа {number}"
         for other in self.others[-20:]:
             yield [self.somebody, other], SAID, None
-        pairs = {tuple(sorted(self.dice.sample(self.others, 2))) for _ in range(MESSAGES // SAID)}
-        for pair in pairs:
+        for pair in {tuple(sorted(self.dice.sample(self.others, 2))) for _ in range(MESSAGES // SAID)}:
             yield list(pair), SAID, None
 
-    def list_rows(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Every chat with its members and messages, until there are enough."""
-        for members, count, name in self.list_rooms():
-            if self.said >= MESSAGES:
-                return
-            self.chats += 1
-            low, high = (None, None) if name else sorted(members)
-            chat = {"id": self.chats, "kind": "group" if name else "direct", "name": name, "low_id": low, "high_id": high}
-            yield ADD_CHATS, chat | {"count": count, "at": self.dice.randrange(10**15)}
-            for user_id in members:
-                yield ADD_MEMBERS, {"chat_id": self.chats, "user_id": user_id, "read": 0}
-            for _ in range(count):
-                self.said += 1
-                words = self.dice.choices(self.words, cum_weights=self.weights, k=self.dice.randrange(4, 17))
-                sender_id = self.dice.choice(members)
-                yield ADD_MESSAGES, {"id": self.said, "chat_id": self.chats, "sender_id": sender_id, "content": " ".join(words)}
-
     async def write(self, db: Database) -> None:
-        """Put it all into the database."""
+        """Put it all into the database. Everybody talks all the time: messages of all chats follow each other in any order."""
         people = list(self.list_people())
-        await db.write(add, [(ADD_USERS, one) for one in people])
-        await db.write(add, [(ADD_PROFILES, one) for one in people])
-        rows = self.list_rows()
-        while chunk := list(islice(rows, CHUNK)):
-            await db.write(add, chunk)
+        rooms = list(self.list_rooms())
+        turns = [number for number, (_, count, _) in enumerate(rooms, 1) for _ in range(count)][:MESSAGES]
+        self.dice.shuffle(turns)
+        last = {chat_id: id_ for id_, chat_id in enumerate(turns, 1)}
+        chats = [
+            (number, name, *([None, None] if name else sorted(members)), count, last.get(number, 0))
+            for number, (members, count, name) in enumerate(rooms, 1)
+        ]
+        seats = [(number, user_id) for number, (members, _, _) in enumerate(rooms, 1) for user_id in members]
+        messages = ((id_, chat_id, *self.say(rooms[chat_id - 1][0])) for id_, chat_id in enumerate(turns, 1))
+        for sql, rows in (
+            (ADD_USERS, iter(people)), (ADD_PROFILES, iter(people)), (ADD_CHATS, iter(chats)), (ADD_MEMBERS, iter(seats)),
+            (ADD_MESSAGES, messages),
+        ):  # fmt: skip
+            while chunk := list(islice(rows, CHUNK)):
+                await db.write(add, sql, msgspec.json.encode(chunk).decode())
         if db.dialect == "postgres":
-            await db.write(set_counters, self.said, self.chats)
+            await db.write(set_counters, len(turns), len(rooms))
+
+    def say(self, members: list[int]) -> tuple[int, str]:
+        """Who says what."""
+        words = self.dice.choices(self.words, cum_weights=self.weights, k=self.dice.randrange(4, 17))
+        return self.dice.choice(members), " ".join(words)
 
     def questions(self) -> dict[str, list[str]]:
         """What is asked, each kind of question in many words."""
@@ -108,21 +128,51 @@ class Filling:
         }
 
 
-async def add(tx: Transaction, rows: list[tuple[str, dict[str, Any]]]) -> None:
-    """Rows in their order of tables."""
-    for sql in (ADD_USERS, ADD_PROFILES, ADD_CHATS, ADD_MEMBERS, ADD_MESSAGES):
-        await tx.many(sql, [row for each, row in rows if each == sql])
+async def add(tx: Transaction, sql: str, rows: str) -> None:
+    """Rows of one table, as JSON."""
+    await tx.run(sql, rows=rows)
 
 
-async def analyze(tx: Transaction) -> None:
-    """Statistics as PostgreSQL keeps them itself, given time."""
+async def drop_index(tx: Transaction) -> str:
+    """Go without PostgreSQL's index of the words; how to make it again."""
+    made = await tx.one(str, "SELECT indexdef FROM pg_indexes WHERE indexname = 'message_words_fts'")
+    assert made is not None
+    await tx.run("DROP INDEX message_words_fts")
+    return made
+
+
+async def make_index(tx: Transaction, statement: str) -> None:
+    """Make it again, with the statistics that PostgreSQL keeps itself, given time."""
+    await tx.run("SET LOCAL maintenance_work_mem = '1GB'")
+    await tx.run(statement)
     await tx.run("ANALYZE")
 
 
-async def index(db: Database) -> dict[str, Any]:
+def fill(environment: dict[str, str], reader: int, somebody: int) -> dict[str, float]:
+    """In a process of its own: fill a database and index it; what that took."""
+    return asyncio.run(fill_database(environment, Filling(reader, somebody)))
+
+
+async def fill_database(environment: dict[str, str], filling: Filling) -> dict[str, float]:
+    """The same."""
+    path = Path(environment.get("DATABASE_PATH", "-"))
+    db = connect(Settings(database_url=environment.get("DATABASE_URL"), database_path=path, postgres_statement_seconds=600))
+    await db.open()
+    began = time.monotonic()
+    await filling.write(db)
+    taken = {"seconds to fill": time.monotonic() - began}
+    gin = await db.write(drop_index) if db.dialect == "postgres" else None
+    taken |= await index(db)
+    if gin is not None:
+        await db.write(make_index, gin)
+    await db.close()
+    return taken | {"seconds in all": time.monotonic() - began}
+
+
+async def index(db: Database) -> dict[str, float]:
     """Index everything, and say what one message cost this process (on SQLite, that is all of it) and how long it took."""
     began, cpu, count = time.monotonic(), time.process_time(), 0
-    while done := await indexing.index_messages(db):
+    while done := await indexing.index_messages(db, CHUNK):
         count += done
     taken, used = time.monotonic() - began, time.process_time() - cpu
     while await indexing.index_names(db):
@@ -150,29 +200,18 @@ def quote(text: str) -> str:
     return "".join(f"%{byte:02X}" for byte in text.encode())
 
 
-async def measure(name: str, environment: dict[str, str]) -> list[dict[str, Any]]:
-    """All questions on one database."""
-    async with lab.ours(**environment, DATING_INDEX_SECONDS="3600", DATING_ACCESS_TOKEN_SECONDS="86400") as subject:
-        readers = await lab.register(subject.port, 2)
-        filling = Filling(readers[0]["id"], readers[1]["id"])
-        path = Path(environment.get("DATABASE_PATH", "-"))
-        db = connect(Settings(database_url=environment.get("DATABASE_URL"), database_path=path))
-        await db.open()
-        await filling.write(db)
-        cost = await index(db)
-        if db.dialect == "postgres":
-            await db.write(analyze)
-        await db.close()
-        lab.console.print(name, cost)
-        rows = []
-        for who, reader in zip((f"somebody with {CHATS} chats", "somebody with 20 chats"), readers, strict=True):
-            for question, texts in filling.questions().items():
-                times = await ask(subject.port, reader["token"], "messages", texts)
-                rows.append(row(f"{question}, {who}", times))
-        names = [f"{word[:4]}" for word in filling.words[:200] if len(word) > 4]
-        rows.append(row(f"people by name, among {PEOPLE:,}", await ask(subject.port, readers[0]["token"], "users", names)))
-        rows.append(row(f"chats by name, {CHATS} of mine", await ask(subject.port, readers[0]["token"], "chats", names)))
-    return [{"database": name} | one | cost for one in rows]
+async def measure(port: int, readers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """All questions to one server."""
+    filling = Filling(readers[0]["id"], readers[1]["id"])
+    rows = []
+    for who, reader in zip((f"somebody with {CHATS} chats", "somebody with 20 chats"), readers, strict=True):
+        for question, texts in filling.questions().items():
+            times = await ask(port, reader["token"], "messages", texts)
+            rows.append(row(f"{question}, {who}", times))
+    names = [f"{word[:4]}" for word in filling.words[:200] if len(word) > 4]
+    rows.append(row(f"people by name, among {PEOPLE:,}", await ask(port, readers[0]["token"], "users", names)))
+    rows.append(row(f"chats by name, {CHATS} of mine", await ask(port, readers[0]["token"], "chats", names)))
+    return rows
 
 
 def row(question: str, times: list[float]) -> dict[str, Any]:
@@ -181,8 +220,21 @@ def row(question: str, times: list[float]) -> dict[str, Any]:
 
 
 async def main() -> None:
-    async with databases() as kinds:
-        rows = [one for name, environment in kinds.items() for one in await measure(name, environment)]
+    rows = []
+    async with databases() as kinds, AsyncExitStack() as stack:
+        still = {"DATING_INDEX_SECONDS": "3600", "DATING_ACCESS_TOKEN_SECONDS": "86400"}
+        servers = [await stack.enter_async_context(lab.ours(**place.environment, **still)) for place in kinds.values()]
+        readers = [await lab.register(server.port, 2) for server in servers]
+        loop = asyncio.get_running_loop()
+        with ProcessPoolExecutor(len(kinds)) as pool:
+            jobs = [
+                loop.run_in_executor(pool, fill, place.environment, *[one["id"] for one in both])
+                for place, both in zip(kinds.values(), readers, strict=True)
+            ]
+            costs = await asyncio.gather(*jobs)
+        for name, server, both, cost in zip(kinds, servers, readers, costs, strict=True):
+            lab.console.print(name, cost)
+            rows += [{"database": name} | one | cost for one in await measure(server.port, both)]
     lab.report("search", rows, f"{MESSAGES:,} messages; {os.cpu_count()} cores carry server, database and client")
 
 

@@ -29,18 +29,18 @@ async def keep_up(db: Database) -> None:
         await asyncio.sleep(REST * (time.monotonic() - began))
 
 
-async def index_messages(db: Database) -> int:
+async def index_messages(db: Database, many: int = AT_ONCE) -> int:
     """The next messages; how many were noted."""
-    ids, texts = await db.read(read_messages)
+    ids, texts = await db.read(read_messages, many)
     if ids:
         terms = await asyncio.to_thread(write_all_terms, texts)
         await db.write(write_messages, ids, terms)
     return len(ids)
 
 
-async def read_messages(tx: Transaction) -> tuple[list[int], list[Text]]:
+async def read_messages(tx: Transaction, many: int = AT_ONCE) -> tuple[list[int], list[Text]]:
     """What is noted, and what those messages say that have something to say."""
-    ids = await queries.list_noted(tx, "message", AT_ONCE)
+    ids = await queries.list_noted(tx, "message", many)
     return ids, await queries.list_texts(tx, ids) if ids else []
 
 
