@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -22,13 +23,15 @@ from dating.matching.feed import Feed
 from dating.matching.index import Index
 from dating.matching.ranking import DEFAULT
 from dating.profiles import service as profiles
-from dating.profiles.models import Place, ProfileFields, SettingChanges
+from dating.profiles.models import Dealbreaker, Place, PreferenceChanges, ProfileFields, SettingChanges
 from dating.realtime.inbox import Missed
 from dating.settings import Settings
 from tests.api.test_search_oracle import NOW, World
 from tests.kit import Person, running
 
 SIZE = 200
+NAMES: list[list[Dealbreaker]] = [[], ["age"], ["distance"], ["age", "distance"]]
+DEALBREAKERS = [PreferenceChanges(dealbreakers=names) for names in NAMES]
 RELATIONS = {
     "block": "INSERT INTO blocks VALUES (:me, :other, 0) ON CONFLICT (blocker_id, blocked_id) DO NOTHING",
     "hide": "INSERT INTO hides VALUES (:me, :other, 0) ON CONFLICT (hider_id, hidden_id) DO NOTHING",
@@ -75,6 +78,7 @@ async def alter(tx: Transaction, dice: random.Random, world: World, user_id: int
         lambda: profiles.change(tx, user_id, ProfileFields(settings=SettingChanges(discoverable=switch))),
         lambda: profiles.change(tx, user_id, ProfileFields(settings=SettingChanges(incognito=switch))),
         lambda: profiles.change(tx, user_id, ProfileFields(settings=SettingChanges(show_last_active=switch))),
+        lambda: profiles.change(tx, user_id, ProfileFields(preferences=dice.choice(DEALBREAKERS))),
         lambda: exclusions.ban(tx, user_id, NOW + DAY if switch else None),
         lambda: exclusions.lift(tx, user_id),
         lambda: profiles.touch(tx, [user_id, dice.randint(1, SIZE)]),
@@ -100,14 +104,23 @@ async def relate(tx: Transaction, dice: random.Random, me_id: int, other_id: int
 
 
 async def compare(tx: Transaction, town: Town, dice: random.Random) -> int:
-    """A random question of a random person, asked of both, page by page; how many people were found."""
+    """A random question of a random person, at each step of widening, asked of both; how many people were found."""
     me = await profiles.require_profile(tx, dice.randint(1, SIZE))
-    hunt = candidates.prepare(me, town.world.wish("recent"), NOW)
-    hunt = msgspec.structs.replace(hunt, rules=hunt.rules | {"without_likers": dice.random() < 0.5})
+    without_likers = {"without_likers": dice.random() < 0.5}
+    found = 0
+    for hunt in deck.list_hunts(me, town.world.wish("recent"), NOW):
+        if hunt is not None:
+            asked = msgspec.structs.replace(hunt, rules=hunt.rules | without_likers)
+            found += await compare_pages(tx, town, asked)
+    return found
+
+
+async def compare_pages(tx: Transaction, town: Town, hunt: candidates.Hunt) -> int:
+    """A question asked of both, page by page; how many people were found."""
     after, found = Entry(END, END), 0
     while hunt.seeks:
         wanted = await candidates.find_latest(tx, hunt, after)
-        assert await candidates.find_latest(tx, hunt, after, town.index) == wanted, (me, hunt, after)
+        assert await candidates.find_latest(tx, hunt, after, town.index) == wanted, (hunt, after)
         found += len(wanted)
         if len(wanted) < hunt.count:
             break
@@ -130,6 +143,29 @@ async def test_index_equals_the_lanes(town: Town, seed: int) -> None:
     await town.feed.settled()
     found = [await town.db.read(compare, town, dice) for _ in range(12)]
     assert sum(found) > 0 or seed == 0
+
+
+@pytest.mark.one_process("asks the database and an index, no server")
+async def test_decks_are_the_same_by_either_path(town: Town) -> None:
+    """Whole pages with their cards, people at each step of widening among them, whatever is a dealbreaker to whom."""
+    dice = town.world.dice = random.Random(8)
+    counts: Counter[tuple[str, ...]] = Counter()
+    for _ in range(4):
+        for _ in range(40):
+            await town.db.write(alter, dice, town.world, dice.randint(1, SIZE))
+            await town.db.write(relate, dice, dice.randint(1, SIZE), dice.randint(1, SIZE))
+        await town.feed.settled()
+        for _ in range(25):
+            counts += await town.db.read(compare_decks, town, dice)
+    assert set(counts) == {(), ("distance",), ("age",), ("distance", "age")}, counts
+
+
+async def compare_decks(tx: Transaction, town: Town, dice: random.Random) -> Counter[tuple[str, ...]]:
+    """The first page of a random person by either path; how many of its people are outside of which rules."""
+    me_id, wish = dice.randint(1, SIZE), dice.choice([town.world.wish("recommended"), Search(page_size=100)])
+    by_database, by_index = [await deck.draw(tx, me_id, wish, None, DEFAULT, index=index) for index in (None, town.index)]
+    assert by_database == by_index, (me_id, wish)
+    return Counter(tuple(one.widened) for one in by_index.people)
 
 
 @pytest.mark.one_process("asks the database and an index, no server")

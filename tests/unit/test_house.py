@@ -190,9 +190,9 @@ def judge(folder: Path) -> tuple[int, str]:
 ONE_PROCESS = {
     "api/test_exposure_log.py": 2,  # asks the database
     "api/test_boosts.py": 5,
-    "api/test_deck.py": 3,
+    "api/test_deck.py": 4,
     "api/test_bad_input.py": 1,
-    "api/test_candidate_index.py": 4,
+    "api/test_candidate_index.py": 5,
     "api/test_database.py": 19,
     "api/test_documentation.py": 17,
     "api/test_headers.py": 1,
