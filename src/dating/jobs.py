@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+import secrets
 import time
 from collections.abc import Awaitable, Callable
 from typing import Concatenate, ParamSpec
@@ -44,6 +45,7 @@ class Jobs:
         self._settings = settings
         self._db = db
         self._seen_since = seen_since
+        self._name = secrets.token_hex(8)
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -94,7 +96,7 @@ class Jobs:
 
     async def index(self) -> None:
         """Let the search know what is new."""
-        await indexing.keep_up(self._db)
+        await indexing.keep_up(self._db, self._name)
 
     async def renew_statistics(self) -> None:
         """The fairness page, when it has become old."""

@@ -64,6 +64,8 @@ ELSEWHERE = {
     "message_words": "the words of messages, which are there",
     "names": "for the search: names that are there",
     "unindexed": "names nobody",
+    "lots": "names nobody",
+    "leases": "names nobody",
     "backfills": "names nobody",
     "contacts": "keyed hashes that say nothing to anybody; how many there are is asked elsewhere",
     "handles": "a keyed hash of the address, which is there",

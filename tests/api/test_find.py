@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from dating.chat import posts
+from dating.chat.post_models import Post
 from dating.clock import SECOND
 from dating.search import index_queries, indexing, service
 from dating.settings import Settings
@@ -17,9 +19,9 @@ from tests.kit import PASSWORD, Api, Person
 async def index(api: Api) -> None:
     """Let the search know what was said: until nothing is noted, for other processes index, too."""
     async with asyncio.timeout(30):
-        await indexing.keep_up(api.app.state.db)
-        while await api.count("unindexed") or await api.count("backfills"):
-            await indexing.keep_up(api.app.state.db)
+        await indexing.keep_up(api.app.state.db, "a test")
+        while await api.count("lots") or await api.count("unindexed") or await api.count("backfills"):
+            await indexing.keep_up(api.app.state.db, "a test")
 
 
 async def find(person: Person, question: str, kind: str = "messages", **more: Any) -> dict[str, Any]:
@@ -122,9 +124,9 @@ async def test_an_edit_meanwhile_is_not_lost(api: Api) -> None:
     anna, boris = await api.people(2)
     message_id = (await anna.say(await anna.match(boris), "старое"))["id"]
     db = api.app.state.db
-    ids, texts = await db.read(indexing.read_messages)
+    noted, texts = await db.read(indexing.read_messages)
     await do(anna, f"/api/messages/{message_id}/edit", content="новое")
-    await db.write(indexing.write_messages, ids, indexing.write_all_terms(texts))
+    await db.write(indexing.write_messages, noted, indexing.write_all_terms(texts))
     assert await words_of(api, message_id) == []
     await index(api)
     assert await found(boris, "новое") == ["новое"]
@@ -220,6 +222,7 @@ async def test_what_was_there_before_is_indexed(api: Api) -> None:
     db = api.app.state.db
 
     async def forget(tx: Any) -> None:
+        await tx.run("DELETE FROM lots")
         await tx.run("DELETE FROM unindexed")
         await tx.run("INSERT INTO backfills (kind, before_id) VALUES ('message', :id)", id=last + 1)
         await tx.run("INSERT INTO backfills (kind, before_id) VALUES ('person', :id)", id=max(anna.id, boris.id) + 1)
@@ -239,7 +242,86 @@ async def test_two_processes_index_at_once(api: Api) -> None:
         await anna.say(chat_id, f"вместе {n}")
     await asyncio.gather(*[index(api) for _ in range(3)])
     assert len(await found(anna, "вместе")) == 5
-    assert await api.count("unindexed") == 0
+    assert await api.count("lots") == await api.count("unindexed") == 0
+
+
+async def test_one_process_indexes(api: Api) -> None:
+    """While one has the lease the others leave the work to it; when it is silent, the next one takes over."""
+    anna, boris = await api.people(2)
+    chat_id = await anna.match(boris)
+    db = api.app.state.db
+    await indexing.keep_up(db, "first")
+    await anna.say(chat_id, "аренда")
+    await indexing.keep_up(db, "second")
+    assert await found(boris, "аренда") == []
+    await indexing.keep_up(db, "first")
+    assert await found(boris, "аренда") == ["аренда"]
+    await anna.say(chat_id, "аренда кончилась")
+    later = db.clock() + 2 * indexing.LEASE
+    db.clock = lambda: later
+    await indexing.keep_up(db, "second")
+    assert await found(boris, "аренда") == ["аренда кончилась", "аренда"]
+
+
+async def test_nothing_that_commits_late_is_skipped(api: Api) -> None:
+    """A message that was written first and is committed last, after later ones have been indexed, is found as well."""
+    db = api.app.state.db
+    if db.dialect == "sqlite":  # writers take turns there: nothing commits out of turn
+        return
+    anna, boris, clara, dmitri = await api.people(4)
+    slow, quick = await anna.match(boris), await clara.match(dmitri)
+    written, indexed = asyncio.Event(), asyncio.Event()
+
+    async def dawdle(tx: Any) -> None:
+        await posts.post(tx, [Post(anna.id, slow, "черепаха", None, None)])
+        written.set()
+        await indexed.wait()
+
+    late = asyncio.create_task(db.write(dawdle))
+    await written.wait()
+    await clara.say(quick, "заяц")
+    await index(api)
+    assert (await found(dmitri, "заяц"), await found(boris, "черепаха")) == (["заяц"], [])
+    indexed.set()
+    await late
+    await index(api)
+    assert await found(boris, "черепаха") == ["черепаха"]
+
+
+async def test_a_race_with_the_index_leaves_no_word(api: Api) -> None:
+    """Messages are sent, edited and deleted by many while several index them: what is kept is what stands there in the end."""
+    people = await api.people(6)
+    rooms = [await one.match(other) for one, other in zip(people[::2], people[1::2], strict=True)]
+    db = api.app.state.db
+    talking = True
+
+    async def talk(person: Person, chat_id: int) -> None:
+        for n in range(8):
+            id_ = (await person.say(chat_id, f"гонка до{n}"))["id"]
+            await asyncio.sleep(0)
+            if n % 2:
+                await do(person, f"/api/messages/{id_}/edit", content=f"гонка после{n}")
+            else:
+                await do(person, f"/api/messages/{id_}/delete")
+
+    async def keep_indexing() -> None:
+        while talking:
+            await indexing.keep_up(db, "one of them")
+
+    indexers = [asyncio.create_task(keep_indexing()) for _ in range(3)]
+    await asyncio.gather(*[talk(one, room) for one, room in zip(people[::2], rooms, strict=True)])
+    talking = False
+    await asyncio.gather(*indexers)
+
+    async def stray(tx: Any) -> list[int]:
+        """Words that were there in the moment after the last change and are not those of the message."""
+        return list(await tx.all(int, "SELECT message_id FROM message_words WHERE words LIKE '%до%'"))
+
+    assert await db.read(stray) == []
+    await index(api)
+    assert await db.read(stray) == []
+    for person in people:
+        assert await found(person, "гонка") == [f"гонка после{n}" for n in (7, 5, 3, 1)]
 
 
 # --- people and chats -------------------------------------------------------------------------------------------------------

@@ -120,7 +120,7 @@ def unpack(content: bytes) -> str:
 async def test_no_answer_shows_the_other_side(server: Server) -> None:
     """Every GET, asked by both: no id, no name, no word of the other."""
     couple = await Couple().meet(server)
-    await indexing.keep_up(server.app.state.db)
+    await indexing.keep_up(server.app.state.db, "a test")
     assert len((await couple.third.get("/api/search?type=messages&q=закрытый")).json()["messages"]) == 1
     found, asked, shown = [], 0, 0
     for reader, hidden, word in couple.sides():

@@ -101,6 +101,8 @@ IMPERSONAL = {
     "statistics": "sums over many people",
     "backfills": "how far the search has got with what was there before it",
     "facts": "about the database as a whole",
+    "lots": "the ids of messages that are to be indexed in a moment",
+    "leases": "which process does what",
     "audit": "numbers of who did what about whom; the database refuses every change of it",
     "audit_head": "the seal of the last row of that",
     "migrations": "the schema's own ledger",

@@ -6,10 +6,25 @@ from collections.abc import Sequence
 import msgspec
 
 from dating.database import Transaction
-from dating.search.models import Backfill, Called, Terms, Text
+from dating.search.models import Backfill, Called, Due, Lot, Terms, Text
 
 STEP = 1000  # ids of what is older that are noted at once
+LEASE = "index"
 
+DUE = """
+SELECT EXISTS (SELECT 1 FROM lots) OR EXISTS (SELECT 1 FROM unindexed WHERE kind = 'message') AS messages,
+       EXISTS (SELECT 1 FROM unindexed WHERE kind = 'person') AS people,
+       EXISTS (SELECT 1 FROM unindexed WHERE kind = 'chat') AS chats,
+       EXISTS (SELECT 1 FROM backfills) AS older
+WHERE NOT EXISTS (SELECT 1 FROM leases WHERE name = :name AND holder <> :holder AND ends_at > :now)
+"""
+TAKE_LEASE = """
+INSERT INTO leases (name, holder, ends_at) VALUES (:name, :holder, :ends_at)
+ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, ends_at = excluded.ends_at
+WHERE leases.holder = excluded.holder OR leases.ends_at <= :now
+"""
+LOTS = "SELECT id, messages FROM lots ORDER BY id LIMIT :limit"
+TAKE_LOTS = "DELETE FROM lots WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT))) RETURNING id"
 NOTED = "SELECT id FROM unindexed WHERE kind = :kind ORDER BY id LIMIT :limit"
 # In the order of their ids, as everybody else takes them.
 TAKE = """
@@ -23,7 +38,7 @@ WHERE m.id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT))) 
 GIVEN = """
 given AS MATERIALIZED (SELECT CAST(value AS json_text) AS v FROM json_each(CAST(:terms AS TEXT))),
 d AS MATERIALIZED (
-    SELECT CAST(v ->> 'id' AS BIGINT) AS id, CAST(v ->> 'edited_at' AS BIGINT) AS edited_at, v ->> 'words' AS words FROM given)
+    SELECT CAST(v ->> 0 AS BIGINT) AS id, CAST(v ->> 1 AS BIGINT) AS edited_at, v ->> 2 AS words FROM given)
 """
 ADD_TERMS = f"""
 INSERT INTO message_words (message_id, words)
@@ -66,6 +81,26 @@ PAGES = "SELECT pages FROM merging"
 MERGE = "UPDATE merging SET pages = CAST(:pages AS BIGINT)"
 
 
+async def find_due(tx: Transaction, holder: str) -> Due | None:
+    """What there is to do; None while another process has the lease."""
+    return await tx.one(Due, DUE, name=LEASE, holder=holder, now=tx.now)
+
+
+async def take_lease(tx: Transaction, holder: str, span: int) -> bool:
+    """Be the one who indexes for `span` microseconds; False when another process is."""
+    return await tx.run(TAKE_LEASE, name=LEASE, holder=holder, now=tx.now, ends_at=tx.now + span) == 1
+
+
+async def list_lots(tx: Transaction, limit: int) -> list[Lot]:
+    """The next lots of new messages."""
+    return await tx.all(Lot, LOTS, limit=limit)
+
+
+async def take_lots(tx: Transaction, ids: Sequence[int]) -> set[int]:
+    """Those of the lots that nobody else has indexed meanwhile; from now on, nobody changes a message until this is over."""
+    return set(await tx.all(int, TAKE_LOTS, ids=json.dumps(ids)))
+
+
 async def list_noted(tx: Transaction, kind: str, limit: int) -> list[int]:
     """The next ids of this kind to index."""
     return await tx.all(int, NOTED, kind=kind, limit=limit)
@@ -81,9 +116,9 @@ async def list_texts(tx: Transaction, ids: Sequence[int]) -> list[Text]:
     return await tx.all(Text, TEXTS, ids=json.dumps(ids))
 
 
-async def add_terms(tx: Transaction, terms: Sequence[Terms]) -> None:
-    """Write down the words of messages that have not changed since."""
-    await tx.run(ADD_TERMS, terms=msgspec.json.encode(terms).decode())
+async def add_terms(tx: Transaction, terms: Sequence[Terms]) -> int:
+    """Write down the words of messages that have not changed since; of how many."""
+    return await tx.run(ADD_TERMS, terms=msgspec.json.encode(terms).decode())
 
 
 async def note_changed(tx: Transaction, terms: Sequence[Terms]) -> None:

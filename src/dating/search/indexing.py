@@ -1,47 +1,69 @@
 """Keeping the index of the search true, a moment behind what is said.
 
-The database itself notes what is new (see the migration), so nothing that is said can be forgotten, whoever writes it; what is
+The database itself notes what is new (see the migrations), so nothing that is said can be forgotten, whoever writes it; what is
 deleted leaves the index in the same transaction. A job reads what is noted, makes words of it outside the database, and writes
 them down unless the message has changed meanwhile. It takes at most a third of the time, so that a flood of messages is
-searchable later, not sent later. Several processes at once do no harm.
+searchable later, not sent later. One process does it, as long as its lease lasts; several at once do no harm.
 """
 
 import asyncio
 import time
 from collections.abc import Sequence
 
+import msgspec
+
+from dating.clock import SECOND
 from dating.database import Database, Transaction
 from dating.search import index_queries as queries
-from dating.search.models import Called, Terms, Text
+from dating.search.models import Called, Due, Noted, Terms, Text
 from dating.search.words import list_words, write_terms
 
-AT_ONCE = 200  # messages, people or chats that one transaction indexes: keeps the writer free for others in between
+AT_ONCE = 200  # lots, changed messages, people or chats that one transaction indexes: keeps the writer free for others
+ENOUGH = 1000  # new messages after which a transaction takes no further lot
 REST = 2.0  # times as long as a step took, until the next
+LEASE = 5 * SECOND
 PAGES = 200  # of FTS5's storage that one transaction merges
 
 
-async def keep_up(db: Database) -> None:
-    """Index what is noted, then what was there before the search came, until nothing is left."""
+async def keep_up(db: Database, process: str) -> None:
+    """Index what is noted, then what was there before the search came, until nothing is left or another process is at it."""
     while True:
         began = time.monotonic()
-        if not (await index_messages(db) + await index_names(db) or await db.write(queries.note_older)):
+        due = await db.read(queries.find_due, process)
+        if due is None or not due.is_any() or not await db.write(queries.take_lease, process, LEASE):
             return
+        await index(db, due)
         await asyncio.sleep(REST * (time.monotonic() - began))
 
 
-async def index_messages(db: Database, many: int = AT_ONCE) -> int:
-    """The next messages; how many were noted."""
-    ids, texts = await db.read(read_messages, many)
-    if ids:
-        terms = await asyncio.to_thread(write_all_terms, texts)
-        await db.write(write_messages, ids, terms)
-    return len(ids)
+async def index(db: Database, due: Due) -> None:
+    """The next of what is noted; when nothing is, note the next of what is older."""
+    if due.messages:
+        await index_messages(db)
+    if due.people:
+        await db.write(rename, "person")
+    if due.chats:
+        await db.write(rename, "chat")
+    if not (due.messages or due.people or due.chats):
+        await db.write(queries.note_older)
 
 
-async def read_messages(tx: Transaction, many: int = AT_ONCE) -> tuple[list[int], list[Text]]:
+async def index_messages(db: Database) -> None:
+    """The next messages."""
+    noted, texts = await db.read(read_messages)
+    terms = await asyncio.to_thread(write_all_terms, texts)
+    await db.write(write_messages, noted, terms)
+
+
+async def read_messages(tx: Transaction) -> tuple[Noted, list[Text]]:
     """What is noted, and what those messages say that have something to say."""
-    ids = await queries.list_noted(tx, "message", many)
-    return ids, await queries.list_texts(tx, ids) if ids else []
+    lots: dict[int, list[int]] = {}
+    for lot in await queries.list_lots(tx, AT_ONCE):
+        if sum(map(len, lots.values())) >= ENOUGH:
+            break
+        lots[lot.id] = msgspec.json.decode(lot.messages, type=list[int])
+    noted = Noted(lots, await queries.list_noted(tx, "message", AT_ONCE))
+    return noted, await queries.list_texts(tx, noted.ids())
 
 
 def write_all_terms(texts: Sequence[Text]) -> list[Terms]:
@@ -49,25 +71,22 @@ def write_all_terms(texts: Sequence[Text]) -> list[Terms]:
     return [Terms(text.id, text.edited_at, write_terms(text.scopes(), text.content)) for text in texts]
 
 
-async def write_messages(tx: Transaction, ids: Sequence[int], terms: Sequence[Terms]) -> None:
-    """Take the notes down and the words in; what has changed since it was read stays noted."""
-    taken = await queries.take_notes(tx, "message", ids)
-    await queries.add_terms(tx, [one for one in terms if one.id in taken and one.words])
-    await queries.note_changed(tx, [one for one in terms if one.id in taken])
+async def write_messages(tx: Transaction, noted: Noted, terms: Sequence[Terms]) -> None:
+    """Take the notes down and the words in; what was noted singly and has changed since it was read stays noted."""
+    lots = await queries.take_lots(tx, list(noted.lots)) if noted.lots else set()
+    single = await queries.take_notes(tx, "message", noted.single) if noted.single else set()
+    taken = single.union(*[noted.lots[lot] for lot in lots])
+    mine = [one for one in terms if one.id in taken]
+    if await queries.add_terms(tx, [one for one in mine if one.words]) < len(mine):
+        await queries.note_changed(tx, mine)
 
 
-async def index_names(db: Database) -> int:
-    """The next people and groups; how many were noted."""
-    return await db.write(rename, "person") + await db.write(rename, "chat")
-
-
-async def rename(tx: Transaction, kind: str) -> int:
-    """Write down anew how the next people, or groups, are called; how many were noted."""
+async def rename(tx: Transaction, kind: str) -> None:
+    """Write down anew how the next people, or groups, are called."""
     ids = await queries.take_notes(tx, kind, await queries.list_noted(tx, kind, AT_ONCE))
     if ids:
         called = await queries.list_called(tx, kind, sorted(ids))
         await queries.replace_names(tx, kind, sorted(ids), spell(called))
-    return len(ids)
 
 
 def spell(called: Sequence[Called]) -> list[tuple[int, str]]:

@@ -76,7 +76,38 @@ class Text(msgspec.Struct, frozen=True):
         return [f"g{self.chat_id}"] if self.low_id is None else [str(self.low_id), str(self.high_id)]
 
 
-class Terms(msgspec.Struct, frozen=True):
+class Lot(msgspec.Struct, frozen=True):
+    """The ids of the messages that one statement has written, as a JSON list."""
+
+    id: int
+    messages: str
+
+
+class Noted(msgspec.Struct, frozen=True):
+    """Messages that are to be indexed: new ones in lots, and the ids of those that were noted singly, most for a change."""
+
+    lots: dict[int, list[int]]
+    single: list[int]
+
+    def ids(self) -> list[int]:
+        """All of them."""
+        return [*self.single, *(id_ for lot in self.lots.values() for id_ in lot)]
+
+
+class Due(msgspec.Struct, frozen=True):
+    """What there is to index, unless another process is at it."""
+
+    messages: bool
+    people: bool
+    chats: bool
+    older: bool
+
+    def is_any(self) -> bool:
+        """Whether there is anything."""
+        return self.messages or self.people or self.chats or self.older
+
+
+class Terms(msgspec.Struct, frozen=True, array_like=True):
     """The words of a message as it was at `edited_at`."""
 
     id: int
