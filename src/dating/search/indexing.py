@@ -19,7 +19,7 @@ from dating.search.models import Called, Due, Noted, Terms, Text
 from dating.search.words import list_words, write_terms
 
 AT_ONCE = 200  # lots, changed messages, people or chats that one transaction indexes: keeps the writer free for others
-ENOUGH = 1000  # new messages after which a transaction takes no further lot
+LARGER = 5  # times as many new messages, when they come in lots of many
 REST = 2.0  # times as long as a step took, until the next
 LEASE = 5 * SECOND
 PAGES = 200  # of FTS5's storage that one transaction merges
@@ -40,29 +40,29 @@ async def index(db: Database, due: Due) -> None:
     """The next of what is noted; when nothing is, note the next of what is older."""
     if due.messages:
         await index_messages(db)
-    if due.people:
-        await db.write(rename, "person")
-    if due.chats:
-        await db.write(rename, "chat")
+    if due.people or due.chats:
+        await index_names(db)
     if not (due.messages or due.people or due.chats):
         await db.write(queries.note_older)
 
 
-async def index_messages(db: Database) -> None:
-    """The next messages."""
-    noted, texts = await db.read(read_messages)
-    terms = await asyncio.to_thread(write_all_terms, texts)
-    await db.write(write_messages, noted, terms)
+async def index_messages(db: Database, many: int = AT_ONCE) -> int:
+    """The next messages; how many were noted."""
+    noted, texts = await db.read(read_messages, many)
+    if noted.lots or noted.single:
+        terms = await asyncio.to_thread(write_all_terms, texts)
+        await db.write(write_messages, noted, terms)
+    return len(noted.ids())
 
 
-async def read_messages(tx: Transaction) -> tuple[Noted, list[Text]]:
+async def read_messages(tx: Transaction, many: int = AT_ONCE) -> tuple[Noted, list[Text]]:
     """What is noted, and what those messages say that have something to say."""
     lots: dict[int, list[int]] = {}
-    for lot in await queries.list_lots(tx, AT_ONCE):
-        if sum(map(len, lots.values())) >= ENOUGH:
+    for lot in await queries.list_lots(tx, many):
+        if sum(map(len, lots.values())) >= LARGER * many:
             break
         lots[lot.id] = msgspec.json.decode(lot.messages, type=list[int])
-    noted = Noted(lots, await queries.list_noted(tx, "message", AT_ONCE))
+    noted = Noted(lots, await queries.list_noted(tx, "message", many))
     return noted, await queries.list_texts(tx, noted.ids())
 
 
@@ -81,12 +81,18 @@ async def write_messages(tx: Transaction, noted: Noted, terms: Sequence[Terms]) 
         await queries.note_changed(tx, mine)
 
 
-async def rename(tx: Transaction, kind: str) -> None:
-    """Write down anew how the next people, or groups, are called."""
+async def index_names(db: Database) -> int:
+    """The next people and groups; how many were noted."""
+    return await db.write(rename, "person") + await db.write(rename, "chat")
+
+
+async def rename(tx: Transaction, kind: str) -> int:
+    """Write down anew how the next people, or groups, are called; how many were noted."""
     ids = await queries.take_notes(tx, kind, await queries.list_noted(tx, kind, AT_ONCE))
     if ids:
         called = await queries.list_called(tx, kind, sorted(ids))
         await queries.replace_names(tx, kind, sorted(ids), spell(called))
+    return len(ids)
 
 
 def spell(called: Sequence[Called]) -> list[tuple[int, str]]:
