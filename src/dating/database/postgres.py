@@ -209,6 +209,7 @@ class PostgresDatabase(Database):
             "idle_in_transaction_session_timeout": milliseconds(self.settings.postgres_idle_seconds),
             "timezone": "UTC",
             "application_name": "dating",
+            "random_page_cost": "1.1",  # what is read often is in memory: by an index, also where a table is still small
         }
         return await asyncpg.create_pool(
             self.settings.database_url,
