@@ -16,13 +16,13 @@ from contextlib import ExitStack, asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import h3.api.basic_int as h3  # type: ignore[import-untyped]  # h3 ships no types
 import msgspec
 from rich.progress import track
 from tests.kit import Postgres
 
 from bench import lab
+from bench.bulk import Add, filling
 from dating.clock import DAY, now_microseconds, today
 from dating.database import Database, Transaction, connect
 from dating.matching.candidates import describe_ages
@@ -30,7 +30,6 @@ from dating.migrate import migrate
 from dating.profiles import places, service
 from dating.profiles.models import Profile
 from dating.profiles.places import Point
-from dating.profiles.queries import SETTLE
 from dating.settings import Settings
 
 PEOPLE = int(os.environ.get("BENCH_PEOPLE", "100000"))
@@ -57,7 +56,8 @@ QUESTIONS = {
     "by id, 50 km": "max_distance_km=50&order=id",
 }
 
-ADD_USER = "INSERT INTO users (id, username, username_key, password, created_at) VALUES (:id, :name, :name, '', 0)"
+USER = ("id", "username", "username_key", "password", "created_at")
+CELL = ("cell", "area", "region", "land", "x", "y", "z")
 ADD_PAIR = """
 INSERT INTO pairs (low_id, high_id, low_action, high_action, low_at, high_at)
 VALUES (:low_id, :high_id, :low_action, :high_action, :low_at, :high_at) ON CONFLICT DO NOTHING
@@ -126,28 +126,28 @@ class Population:
 
     def chunks(self, size: int = 2000) -> Iterator[list[Profile]]:
         for first in range(1, PEOPLE + 1, size):
-            yield [self.person(user_id) for user_id in range(first, first + size)]
+            yield [self.person(user_id) for user_id in range(first, min(first + size, PEOPLE + 1))]
 
 
-async def add_people(tx: Transaction, people: list[Profile]) -> None:
-    rows = [service.to_row(person) | {"last_active": person.last_active} for person in people]
-    columns = list(rows[0])
-    await tx.many(ADD_USER, [{"id": person.user_id, "name": f"citizen{person.user_id}"} for person in people])
-    await tx.many(SETTLE, [service.describe_cell(person.cell) for person in people if person.cell is not None])
-    names, values = ", ".join(columns), ", ".join(f":{column}" for column in columns)
-    await tx.many(f"INSERT INTO profiles ({names}) VALUES ({values})", rows)
+async def add_people(add: Add, population: Population) -> None:
+    """Accounts, cells and profiles."""
+    known: set[int] = set()
+    for people in track(list(population.chunks()), description=f"{PEOPLE:,} people"):
+        await add("users", USER, [(one.user_id, f"citizen{one.user_id}", f"citizen{one.user_id}", "", 0) for one in people])
+        cells = {one.cell for one in people if one.cell is not None} - known
+        known |= cells
+        await add("cells", CELL, [tuple(service.describe_cell(cell).values()) for cell in sorted(cells)])
+        rows = [service.to_row(one) | {"last_active": one.last_active} for one in people]
+        await add("profiles", list(rows[0]), [tuple(row.values()) for row in rows])
 
 
 async def populate(db: Database, population: Population) -> None:
     """Fill a new database."""
     await migrate(db)
-    for people in track(list(population.chunks()), description=f"{PEOPLE:,} people into {db.dialect}"):
-        await db.write(add_people, people)
-    if db.dialect == "postgres":
-        connection = await asyncpg.connect(db.settings.database_url)
-        await connection.execute("SELECT setval('users_id_seq', (SELECT MAX(id) FROM users))")
-        await connection.execute("VACUUM ANALYZE")  # as autovacuum has done on a server that lives for a while
-        await connection.close()
+    await db.close()
+    async with filling(db.settings, []) as add:
+        await add_people(add, population)
+    await db.open()
 
 
 class Viewer(msgspec.Struct, frozen=True):

@@ -9,21 +9,21 @@ index of places with the same filters. And the ranking alone, of 460 candidates.
 
 import asyncio
 import os
-import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from typing import Any
 
-import asyncpg
 import msgspec
 import numpy as np
+from rich.progress import track
 
 from bench import lab
+from bench.bulk import filling
 
 os.environ.setdefault("BENCH_PEOPLE", "1000000")
 
-from bench.candidates import PEOPLE, SCANS, Population, Viewer, databases, gather, populate, scan
+from bench.candidates import PEOPLE, SCANS, Population, Viewer, add_people, databases, gather, scan
 from dating.clock import DAY, now_microseconds
 from dating.database import Database, Transaction, connect
 from dating.matching.candidates import describe_ages
@@ -31,6 +31,7 @@ from dating.matching.ranking import People, score
 from dating.matching.ranking import Viewer as Ranked
 from dating.matching.scoring import deal
 from dating.matching.weights import Weights
+from dating.migrate import migrate
 from dating.profiles import places
 
 SWIPES = int(os.environ.get("BENCH_SWIPES", "20000000"))
@@ -42,7 +43,6 @@ CONNECTIONS = 24
 DECK_PAGES = 10  # that come from one deck
 CHUNK = 200_000
 COLUMNS = ("low_id", "high_id", "low_action", "high_action", "low_at", "high_at")
-PLACES = ", ".join("?" * len(COLUMNS))
 
 STANDINGS = f"""
 INSERT INTO standings
@@ -50,11 +50,6 @@ INSERT INTO standings
 SELECT id, (id * 7919 % 200 - 100) / 100.0, 5, (id * 104729 % 200 - 100) / 100.0, 5, id % 30, 100,
        {now_microseconds() // (7 * DAY)}, id % 70, id % 90
 FROM users
-"""
-INDEXES = "SELECT sql FROM sqlite_master WHERE type = 'index' AND tbl_name = 'pairs' AND sql IS NOT NULL"
-SERVED_INDEXES = "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'pairs' AND indexname NOT LIKE '%pkey'"
-FOREIGN_KEYS = """
-SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'pairs'::regclass AND contype = 'f'
 """
 FITS = """q.discoverable AND q.user_id <> :me AND q.gender = :gender AND q.born BETWEEN :born_from AND :born_to
   AND q.user_id NOT IN (SELECT other_id FROM swipes WHERE user_id = :me AND action IS NOT NULL)"""
@@ -109,44 +104,6 @@ def draw_swipes(count: int) -> Iterator[list[tuple[Any, ...]]]:
             )
             for low, high, kind, like, when in rows
         ]
-
-
-def load_embedded(path: str) -> None:
-    """Swipes into the SQLite file."""
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA synchronous = OFF")
-        indexes = [row[0] for row in connection.execute(INDEXES)]
-        for sql in indexes:
-            connection.execute(f"DROP INDEX {sql.split()[2]}")
-        for rows in draw_swipes(SWIPES):
-            connection.executemany(f"INSERT INTO pairs ({', '.join(COLUMNS)}) VALUES ({PLACES})", rows)
-        for sql in indexes:
-            connection.execute(sql)
-        connection.execute(STANDINGS)
-        connection.commit()
-        connection.executescript(SPATIAL["sqlite"])
-        connection.execute("ANALYZE")
-        connection.commit()
-
-
-async def load_served(url: str) -> None:
-    """Swipes into PostgreSQL."""
-    connection = await asyncpg.connect(url)
-    indexes, keys = await connection.fetch(SERVED_INDEXES), await connection.fetch(FOREIGN_KEYS)
-    for name, _ in indexes:
-        await connection.execute(f"DROP INDEX {name}")
-    for name, _ in keys:
-        await connection.execute(f"ALTER TABLE pairs DROP CONSTRAINT {name}")
-    for rows in draw_swipes(SWIPES):
-        await connection.copy_records_to_table("pairs", records=rows, columns=COLUMNS)
-    for _, sql in indexes:
-        await connection.execute(sql)
-    for name, definition in keys:
-        await connection.execute(f"ALTER TABLE pairs ADD CONSTRAINT {name} {definition}")
-    await connection.execute(STANDINGS)
-    await connection.execute(SPATIAL["postgres"])
-    await connection.execute("VACUUM ANALYZE")
-    await connection.close()
 
 
 class Home(msgspec.Struct):
@@ -314,12 +271,14 @@ def rank_alone() -> dict[str, Any]:
 
 
 async def fill(db: Database, population: Population) -> None:
-    """People, then swipes, then what the baselines need."""
-    await populate(db, population)
-    if db.settings.database_url is None:
-        await asyncio.to_thread(load_embedded, str(db.settings.database_path))
-    else:
-        await load_served(db.settings.database_url)
+    """People and swipes, then what the ranking knows of them and what the baselines need."""
+    await migrate(db)
+    await db.close()
+    async with filling(db.settings, [STANDINGS, SPATIAL[db.dialect]]) as add:
+        await add_people(add, population)
+        for rows in track(draw_swipes(SWIPES), description=f"{SWIPES:,} swipes", total=-(-round(SWIPES / 1.2) // CHUNK)):
+            await add("pairs", COLUMNS, rows)
+    await db.open()
 
 
 async def is_filled(tx: Transaction) -> bool:
