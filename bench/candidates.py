@@ -23,7 +23,7 @@ from tests.kit import Postgres
 
 from bench import lab
 from bench.bulk import Add, filling
-from dating.clock import DAY, now_microseconds, today
+from dating.clock import DAY, day_number, now_microseconds, today
 from dating.database import Database, Transaction, connect
 from dating.matching.candidates import describe_ages
 from dating.migrate import migrate
@@ -110,7 +110,7 @@ class Population:
             user_id=user_id,
             name=f"Мария {user_id}",
             gender=gender,
-            born=service.day_number(service.today(self.now)) - round(age * 365.25) - dice.randrange(1, 365),
+            born=day_number(today(self.now)) - round(age * 365.25) - dice.randrange(1, 365),
             bio="Горы, чай и старые карты 🗺️ " * 8,
             photo_url="https://example.org/x.jpg" if dice.random() < 0.85 else None,
             interests=msgspec.json.encode(dice.sample(["hiking", "чай", "cinema", "chess", "jazz", "cats"], 3)).decode(),

@@ -29,7 +29,7 @@ from dating.gate import Doorkeeper, Gate, admit, answer_error, provide_address, 
 from dating.idempotency import provide_commit
 from dating.jobs import Jobs
 from dating.matching import routes as matching
-from dating.matching.deck import Decks
+from dating.matching.decks import Decks
 from dating.matching.feed import Feed
 from dating.matching.index import Index
 from dating.migrate import bring_up
@@ -241,6 +241,7 @@ async def run(app: Litestar) -> AsyncIterator[None]:
     finally:
         await state.screener.close()
         await state.jobs.close()
+        await state.decks.close()
         if state.feed is not None:
             await state.feed.close()
         await state.watcher.close()

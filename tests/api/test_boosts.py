@@ -12,7 +12,7 @@ from dating.matching import boosts, deck
 from dating.matching import service as matching
 from dating.matching.boosts import MINUTE, STANDARD, Boosting
 from dating.matching.candidates import Candidate, Search
-from dating.matching.deck import Decks
+from dating.matching.decks import Decks
 from dating.matching.exposure import UNLIMITED
 from dating.matching.limits import Limits
 from dating.matching.ranking import DEFAULT

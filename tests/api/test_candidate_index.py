@@ -22,6 +22,7 @@ from dating.matching.candidates import END, Search
 from dating.matching.feed import Feed
 from dating.matching.index import Index
 from dating.matching.ranking import DEFAULT
+from dating.matching.widening import Question
 from dating.profiles import service as profiles
 from dating.profiles.models import Dealbreaker, Place, PreferenceChanges, ProfileFields, SettingChanges
 from dating.realtime.inbox import Missed
@@ -108,7 +109,7 @@ async def compare(tx: Transaction, town: Town, dice: random.Random) -> int:
     me = await profiles.require_profile(tx, dice.randint(1, SIZE))
     without_likers = {"without_likers": dice.random() < 0.5}
     found = 0
-    for hunt in deck.list_hunts(me, town.world.wish("recent"), NOW):
+    for hunt in Question(me, town.world.wish("recent"), NOW).hunts:
         if hunt is not None:
             asked = msgspec.structs.replace(hunt, rules=hunt.rules | without_likers)
             found += await compare_pages(tx, town, asked)
@@ -181,7 +182,7 @@ async def test_stale_index_shows_nobody_wrongly(town: Town) -> None:
         page = await town.db.read(deck.draw, me_id, Search(), None, DEFAULT, index=town.index)
         me = await town.db.read(profiles.require_profile, me_id)
         fits = [
-            hunt and await town.db.read(fit, hunt, [one.id for one in page.people]) for hunt in deck.list_hunts(me, Search(), NOW)
+            hunt and await town.db.read(fit, hunt, [one.id for one in page.people]) for hunt in Question(me, Search(), NOW).hunts
         ]
         assert {one.id for one in page.people} <= set().union(*[found for found in fits if found])
         shown += len(page.people)

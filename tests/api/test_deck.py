@@ -17,7 +17,7 @@ from dating.matching import boosts, deck, exposure
 from dating.matching import service as matching
 from dating.matching.boosts import Boosting
 from dating.matching.candidates import Candidate, Search
-from dating.matching.deck import Deck, Decks
+from dating.matching.decks import Deck, Decks
 from dating.matching.exposure import UNLIMITED
 from dating.matching.limits import Limits
 from dating.matching.ranking import DEFAULT

@@ -3,7 +3,7 @@
 import msgspec
 
 from dating.database import Transaction
-from dating.matching.candidate_queries import FITS, LIKES_ME, Fitting, Parameters
+from dating.matching.candidate_queries import FITS, LIKES_ME, Parameters
 
 START = """
 INSERT INTO boosts (user_id, started_at, ends_at) VALUES (:me_id, :now, :ends_at)
@@ -25,6 +25,13 @@ OWN = "SELECT started_at, ends_at, impressions FROM boosts WHERE user_id = :user
 ERASE = "DELETE FROM boosts WHERE user_id = :user_id"
 
 
+class Boosted(msgspec.Struct, frozen=True):
+    """Somebody boosted who fits, and whether they like me."""
+
+    user_id: int
+    likes_me: bool
+
+
 class OwnBoost(msgspec.Struct, frozen=True):
     """A boost for the person's archive: from when until when (microseconds), and how many times it showed them."""
 
@@ -40,7 +47,7 @@ async def start(tx: Transaction, me_id: int, ends_at: int) -> bool:
 
 async def boosted(tx: Transaction, most: int, seeks: int, limit: int, rules: Parameters) -> dict[int, bool]:
     """Who is boosted, was shown less than `most` times for it, and fits; each with whether they like me."""
-    rows = await tx.all(Fitting, BOOSTED, now=tx.now, most=most, limit=limit, **rules | {"seeks": seeks})
+    rows = await tx.all(Boosted, BOOSTED, now=tx.now, most=most, limit=limit, **rules | {"seeks": seeks})
     return {row.user_id: row.likes_me for row in rows}
 
 

@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from dating.database import Transaction
+from dating.profiles.models import Card
 
 Fineness = Literal["near", "area", "region", "land", "earth"]
 Parameters = dict[str, object]
@@ -104,11 +105,17 @@ ORDER BY l.low_at DESC, l.low_id DESC LIMIT :limit
 """
 
 
-# Of people found before: those who still fit.
+# Of people found before: the cards of those who still fit. Whom I have not swiped is no match of mine.
 FITTING = f"""
-SELECT q.user_id, {LIKES_ME} AS likes_me FROM profiles q
+SELECT q.user_id, u.username, u.email_verified_at IS NOT NULL AS verified, q.name, q.gender, q.born, q.bio, q.photo_url,
+       q.location, q.interests, q.prompts, q.cell, q.show_distance, q.show_last_active, q.last_active, FALSE AS matched,
+       {LIKES_ME} AS likes_me
+FROM profiles q JOIN users u ON u.id = q.user_id
 WHERE q.user_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
   AND q.gender & :seeks <> 0 AND (q.discoverable OR {LIKES_ME}) AND {MEETS}
+"""
+TRAITS = """
+SELECT user_id, born, x, y, z FROM profiles WHERE user_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
 """
 
 
@@ -160,11 +167,20 @@ class Liker(msgspec.Struct, frozen=True, order=True):
     user_id: int
 
 
-class Fitting(msgspec.Struct, frozen=True):
+class Fitting(Card, frozen=True, kw_only=True):
     """Somebody who still fits, and whether they like me."""
 
-    user_id: int
     likes_me: bool
+
+
+class Trait(msgspec.Struct, frozen=True):
+    """When somebody was born (a day number) and the middle of their cell, as far as they are said."""
+
+    user_id: int
+    born: int | None
+    x: float | None
+    y: float | None
+    z: float | None
 
 
 class LastSeen(msgspec.Struct, frozen=True):
@@ -223,10 +239,15 @@ async def likers(tx: Transaction, after: Liker, limit: int, rules: Parameters) -
     return sorted(found[0] + found[1], reverse=True)[:limit]
 
 
-async def fitting(tx: Transaction, ids: list[int], rules: Parameters) -> dict[int, bool]:
-    """Those of these people who fit now, each with whether they like me."""
+async def fitting(tx: Transaction, ids: list[int], rules: Parameters) -> dict[int, Fitting]:
+    """Those of these people who fit now."""
     rows = await tx.all(Fitting, FITTING, ids=msgspec.json.encode(ids).decode(), **rules)
-    return {row.user_id: row.likes_me for row in rows}
+    return {row.user_id: row for row in rows}
+
+
+async def traits(tx: Transaction, ids: list[int]) -> list[Trait]:
+    """Age and place of these people."""
+    return await tx.all(Trait, TRAITS, ids=msgspec.json.encode(ids).decode())
 
 
 async def nearest_cells(tx: Transaction, ring: Ring, limit: int, rules: Parameters) -> list[int]:

@@ -1,5 +1,6 @@
 """The search over HTTP."""
 
+import asyncio
 from typing import Annotated
 
 from litestar import Response, get
@@ -11,7 +12,7 @@ from dating.database import Database
 from dating.matching import deck, explain, picks
 from dating.matching.boosts import read_boosting
 from dating.matching.candidates import Candidate, Order, Search
-from dating.matching.deck import Decks
+from dating.matching.decks import Decks
 from dating.matching.explain import Explanation
 from dating.matching.exposure import read_budget
 from dating.matching.index import Index
@@ -82,10 +83,11 @@ async def search(
     budget = read_budget(settings)
     if order == "recommended":
         weights, boosting = read_weights(settings), read_boosting(settings)
-        page = await deck.recommend(db, decks, me.user_id, wish, weights, budget, boosting, index)
+        page = deck.recommend(db, decks, me.user_id, wish, weights, budget, boosting, index)
     else:
-        page = await deck.browse(db, me.user_id, wish, budget, index)
-    return Response(page, headers=await name_left(db, me.user_id, read_limits(settings)))
+        page = deck.browse(db, me.user_id, wish, budget, index)
+    found, left = await asyncio.gather(page, name_left(db, me.user_id, read_limits(settings)))
+    return Response(found, headers=left)
 
 
 @get(

@@ -50,20 +50,21 @@ def read_budget(settings: Settings) -> Budget:
     return Budget(settings.reveals_per_hour, settings.reveals_per_day) if settings.rate_limits else UNLIMITED
 
 
-async def record(tx: Transaction, me_id: int, slots: list[Slot], deck_at: int, budget: Budget) -> None:
-    """Write down a page that is about to be answered; `deck_at` 0 for plain lists. Raises RevealsUsedUp."""
-    news: list[queries.Shown] = []
-    for kind, propensity in sorted({(slot.kind, slot.propensity) for slot in slots}):
-        ids = [slot.user_id for slot in slots if (slot.kind, slot.propensity) == (kind, propensity)]
-        news += await queries.record(tx, me_id, ids, deck_at, kind, propensity)
+async def record(tx: Transaction, me_id: int, slots: list[Slot], deck_at: int, budget: Budget) -> int:
+    """Write down a page that is about to be answered; `deck_at` 0 for plain lists. For how many of its people that was news.
+
+    Raises RevealsUsedUp.
+    """
+    news = await queries.record(tx, me_id, slots, deck_at)
     if not news:
-        return
+        return 0
     spent = await queries.spend(tx, me_id, sum(row.times == 1 for row in news))
     if budget.per_day and spent.in_day > budget.per_day:
         raise RevealsUsedUp(retry_after=until_next(tx.now, DAY))
     if budget.per_hour and spent.in_hour > budget.per_hour:
         raise RevealsUsedUp(retry_after=until_next(tx.now, HOUR))
     await standing_queries.count_shown(tx, [row.shown_id for row in news])
+    return len(news)
 
 
 async def sweep(db: Database) -> None:

@@ -1,5 +1,7 @@
 """The SQL of who was shown to whom."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from dating.clock import DAY, SECOND
@@ -11,9 +13,10 @@ ERASED = 5000  # viewers' rows that one transaction of the sweep looks at
 # A row for the pair and the day. The same deck again (a repeated request) changes nothing, a list (deck 0) counts once a day.
 RECORD = """
 INSERT INTO exposures (day, viewer_id, shown_id, shown_at, deck_at, kind, propensity)
-SELECT CAST(:day AS BIGINT), CAST(:me_id AS BIGINT), CAST(value AS BIGINT), CAST(:now AS BIGINT), CAST(:deck_at AS BIGINT),
-       CAST(:kind AS SMALLINT), CAST(:propensity AS REAL)
-FROM json_each(CAST(:ids AS TEXT)) WHERE TRUE
+WITH given AS MATERIALIZED (SELECT CAST(value AS json_text) AS v FROM json_each(CAST(:slots AS TEXT)))
+SELECT CAST(:day AS BIGINT), CAST(:me_id AS BIGINT), CAST(v ->> 0 AS BIGINT), CAST(:now AS BIGINT), CAST(:deck_at AS BIGINT),
+       CAST(v ->> 1 AS SMALLINT), CAST(v ->> 2 AS REAL)
+FROM given WHERE TRUE
 ON CONFLICT (day, viewer_id, shown_id) DO UPDATE SET times = exposures.times + 1, deck_at = excluded.deck_at
 WHERE excluded.deck_at <> 0 AND exposures.deck_at <> excluded.deck_at
 RETURNING shown_id, times
@@ -28,10 +31,17 @@ ON CONFLICT (user_id) DO UPDATE SET
     hour = excluded.hour
 RETURNING in_day, in_hour
 """
-SESSION = """
-SELECT deck_at FROM exposures
-WHERE day IN (:today, CAST(:today AS BIGINT) - 1) AND viewer_id = :me_id AND shown_id = :shown_id AND deck_at <> 0
-ORDER BY day DESC LIMIT 1
+# The session in which I was shown somebody today or yesterday, how many people were shown in it, and whether anybody is boosted.
+OPENING = """
+SELECT o.deck_at, (
+    SELECT COUNT(*) FROM exposures s
+    WHERE s.day IN (:today, CAST(:today AS BIGINT) - 1) AND s.viewer_id = :me_id AND s.deck_at = o.deck_at
+) AS shown, EXISTS (SELECT 1 FROM boosts b WHERE b.ends_at > :now) AS boosting
+FROM (SELECT (
+    SELECT deck_at FROM exposures
+    WHERE day IN (:today, CAST(:today AS BIGINT) - 1) AND viewer_id = :me_id AND shown_id = :shown_id AND deck_at <> 0
+    ORDER BY day DESC LIMIT 1
+) AS deck_at) o
 """
 SHOWN = """
 SELECT shown_id FROM exposures
@@ -53,6 +63,14 @@ class Shown(msgspec.Struct, frozen=True):
     times: int
 
 
+class Opening(msgspec.Struct, frozen=True):
+    """When the session began that a page goes on with, and how many were shown in it; and whether anybody is boosted."""
+
+    deck_at: int | None
+    shown: int
+    boosting: bool
+
+
 class Spent(msgspec.Struct, frozen=True):
     """How many different people an account was shown this day and this hour (UTC)."""
 
@@ -60,19 +78,10 @@ class Spent(msgspec.Struct, frozen=True):
     in_hour: int
 
 
-async def record(tx: Transaction, me_id: int, ids: list[int], deck_at: int, kind: int, propensity: float) -> list[Shown]:
-    """Write that these people are shown to me now; those for whom that is news."""
-    return await tx.all(
-        Shown,
-        RECORD,
-        day=tx.now // DAY,
-        me_id=me_id,
-        ids=msgspec.json.encode(ids).decode(),
-        now=tx.now,
-        deck_at=deck_at,
-        kind=kind,
-        propensity=propensity,
-    )
+async def record(tx: Transaction, me_id: int, slots: Sequence[tuple[int, int, float]], deck_at: int) -> list[Shown]:
+    """Write that these people (with why, and the chance of it) are shown to me now; those for whom that is news."""
+    given = msgspec.json.encode(slots).decode()
+    return await tx.all(Shown, RECORD, day=tx.now // DAY, me_id=me_id, slots=given, now=tx.now, deck_at=deck_at)
 
 
 async def spend(tx: Transaction, me_id: int, count: int) -> Spent:
@@ -82,9 +91,11 @@ async def spend(tx: Transaction, me_id: int, count: int) -> Spent:
     return found
 
 
-async def session(tx: Transaction, me_id: int, shown_id: int) -> int | None:
-    """When the session began in which I was shown somebody today or yesterday."""
-    return await tx.one(int, SESSION, today=tx.now // DAY, me_id=me_id, shown_id=shown_id)
+async def opening(tx: Transaction, me_id: int, shown_id: int | None) -> Opening:
+    """What a page begins with, after somebody whom I was shown or from the top."""
+    found = await tx.one(Opening, OPENING, today=tx.now // DAY, now=tx.now, me_id=me_id, shown_id=shown_id or 0)
+    assert found is not None
+    return found
 
 
 async def shown(tx: Transaction, me_id: int, deck_at: int) -> list[int]:

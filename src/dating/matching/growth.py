@@ -1,0 +1,101 @@
+"""What a deck grows by: candidates, ranked, as cards.
+
+1. The most recently active who fit (`AT_ONCE`), those who like me (`LIKERS`), and newcomers who lack impressions (`NEWCOMERS`),
+   whom their activity alone would not bring here in a large town. The best `RANKED` of them become cards.
+2. Once these have come to their end: everybody just outside of my own rules (`widening`), each at the first step that they fit,
+   step after step. Who fits by all rules and is new comes first.
+"""
+
+import zlib
+
+from msgspec.structs import replace
+
+from dating.clock import DAY
+from dating.database import Transaction
+from dating.matching import candidate_queries as queries
+from dating.matching import candidates, scoring
+from dating.matching.candidate_queries import Entry, Liker
+from dating.matching.candidates import END, Hunt
+from dating.matching.decks import Card, Deck
+from dating.matching.index import Index
+from dating.matching.ranking import Weights
+from dating.matching.widening import Question
+
+AT_ONCE = 400
+LIKERS = 60
+RANKED = 200
+
+
+async def grow(tx: Transaction, question: Question, deck: Deck, weights: Weights, index: Index | None) -> Deck:
+    """The deck with more cards at its end; with no more if nobody is left."""
+    if not question.first.seeks:
+        return replace(deck, short=True)
+    if not deck.short:
+        likers, others = await find(tx, question.first, deck, index)
+        if likers or others:
+            grown = await rank(tx, question.first, 0, deck, (likers, others), weights)
+            return replace(grown, short=grown.left - deck.left < LIKERS)
+    return replace(await look_around(tx, question, deck, weights, index), short=True)
+
+
+async def look_around(tx: Transaction, question: Question, deck: Deck, weights: Weights, index: Index | None) -> Deck:
+    """The deck with those at the widest step and before, step after step; fewer than `LIKERS` are all of them."""
+    likers, others = await find(tx, question.widest, deck, index)
+    if len(likers) >= LIKERS or len(others) >= RANKED:
+        return await go_by_steps(tx, question, deck, weights, index)
+    placed = {one.user_id: question.place(one) for one in await queries.traits(tx, likers + others)} if likers or others else {}
+    for step in sorted({step for step in placed.values() if step is not None}):
+        here = {user_id for user_id, at in placed.items() if at == step}
+        people = ([one for one in likers if one in here], [one for one in others if one in here])
+        deck = await rank(tx, question.widest, step, deck, people, weights)
+    return deck
+
+
+async def go_by_steps(tx: Transaction, question: Question, deck: Deck, weights: Weights, index: Index | None) -> Deck:
+    """The deck with those of one step after the other, until there are enough."""
+    count = len(deck.cards)
+    for step, hunt in enumerate(question.hunts):
+        if hunt is not None and len(deck.cards) < count + LIKERS:
+            deck = await rank(tx, hunt, step, deck, await find(tx, hunt, deck, index), weights)
+    return deck
+
+
+async def rank(tx: Transaction, hunt: Hunt, step: int, deck: Deck, people: tuple[list[int], list[int]], weights: Weights) -> Deck:
+    """The deck with the best of these people, who like me and others, at its end."""
+    likers, others = people
+    if not likers and not others:
+        return deck
+    seed = [hunt.me_id, zlib.crc32(deck.question), tx.now // DAY, len(deck.known), step]
+    slots = await scoring.rank(tx, hunt.me_id, likers + others, set(likers), RANKED, seed, weights)
+    return replace(deck, cards=deck.cards + tuple(Card(slot, step) for slot in slots))
+
+
+async def find(tx: Transaction, hunt: Hunt, deck: Deck, index: Index | None) -> tuple[list[int], list[int]]:
+    """Who likes me and fits, and others who fit, as far as they are not in the deck."""
+    known = deck.known
+    return await find_likers(tx, hunt, known), await find_others(tx, hunt, known, index)
+
+
+async def find_likers(tx: Transaction, hunt: Hunt, known: set[int]) -> list[int]:
+    """The latest who like me and are not known yet: `LIKERS` or more if there are as many."""
+    fresh: list[int] = []
+    after = Liker(END, END)
+    while len(fresh) < LIKERS and (found := await queries.likers(tx, after, LIKERS, hunt.rules)):
+        fresh += [liker.user_id for liker in found if liker.user_id not in known]
+        after = found[-1]
+        if len(found) < LIKERS:
+            break
+    return fresh
+
+
+async def find_others(tx: Transaction, hunt: Hunt, known: set[int], index: Index | None) -> list[int]:
+    """The most recently active who do not like me (yet) and are not known yet: `RANKED` or more if there are as many."""
+    asked = replace(hunt, count=AT_ONCE, rules=hunt.rules | {"without_likers": True})
+    fresh: list[int] = []
+    after = Entry(END, END)
+    while len(fresh) < RANKED and (found := await candidates.find_latest(tx, asked, after, index)):
+        fresh += [entry.user_id for entry in found if entry.user_id not in known]
+        after = found[-1]
+        if len(found) < AT_ONCE:
+            break
+    return fresh
