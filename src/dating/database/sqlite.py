@@ -196,7 +196,7 @@ class SqliteDatabase(Database):
     async def _lane(self, path: Path, *, writes: bool) -> Lane:
         connection = await aiosqlite.connect(path, isolation_level=None, cached_statements=512)
         patience = f"PRAGMA busy_timeout = {milliseconds(self.settings.sqlite_busy_seconds)}"
-        for pragma in [patience, *PRAGMAS, *([] if writes else ["PRAGMA query_only = ON"])]:
+        for pragma in [patience, *PRAGMAS, *(WRITING if writes else READING)]:
             await connection.execute(pragma)
         perform = self._commit if writes else self._look
         return Lane(connection, partial(perform, connection._conn), self.settings.write_queue)
@@ -261,6 +261,7 @@ PRAGMAS = [
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
     "PRAGMA temp_store = MEMORY",
-    "PRAGMA cache_size = -32768",
-    "PRAGMA mmap_size = 8589934592",
 ]
+WRITING = ["PRAGMA cache_size = -32768"]
+# Whatever a reader holds is void after the next commit; a mapped file, too, is mapped and faulted in anew.
+READING = ["PRAGMA query_only = ON", "PRAGMA cache_size = -4096"]
