@@ -48,7 +48,8 @@ REASONS = {
         chat.receipt_queries.HEAD chat.receipt_queries.IN_CHAT chat.receipt_queries.UNREAD_OF""",
     "whom a receipt might concern; RECEIVERS asks before anybody is told": """
         chat.receipt_queries.UNREAD_AUTHORS chat.receipt_queries.AUTHORS chat.receipt_queries.UNDELIVERED_AUTHORS""",
-    "what belongs to rows that a statement which asks has found": "matching.queries.SUPERLIKES",
+    "what belongs to rows that a statement which asks has found": """
+        matching.queries.SUPERLIKES matching.candidate_queries.TRAITS""",
     "export.read_inbox drops what is about somebody hidden": "accounts.queries.EXPORT_INBOX",
     "those whom I have blocked I may see listed, to take it back": "safety.queries.BLOCKED",
     "evidence: whoever got a message may report it after a block": """
