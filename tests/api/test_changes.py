@@ -1,5 +1,6 @@
 """What is done with messages that are there: who may, what is left, and exactly who is told what."""
 
+import time
 from typing import Any
 
 import pytest
@@ -269,12 +270,32 @@ async def test_reading_takes_the_mark_off(api: Api) -> None:
         ("a.b, и т.д. 3.14", []),
         ("https://example.org/путь?q=1, и http://example.org.", ["https://example.org/путь?q=1", "http://example.org"]),
         ("example.org example.org", ["http://example.org"]),
-        ("javascript:alert(1) //x mailto:a@example.org ftp://example.org", []),
+        ("javascript:alert(1) //x mailto:a@example.org ftp://example.org first.last@mail.ru x.com@evil", []),
+        ("(см. example.org/a_(b)) и [x](https://y.org/z).", ["http://example.org/a_(b)", "https://y.org/z"]),
+        ("www.пример.рф! 🙂t.me🙂 **example.org**", ["http://www.пример.рф", "http://t.me", "http://example.org"]),
+        ("HTTPS://Example.ORG/A http://localhost:8080/x", ["HTTPS://Example.ORG/A", "http://localhost:8080/x"]),
+        ("https://user:word@host.org/ example.org:80?q#w", ["https://user:word@host.org/", "http://example.org:80?q#w"]),
+        ("https://a.b/<script> x|example.org", ["https://a.b/", "http://example.org"]),
+        ("example.com.text _example.org_ 1.2.3.4/x https:// http:///x https://_", []),
+        ("https://xn--e1afmkfd.xn--p1ai/ " + "a." * 30 + "org", ["https://xn--e1afmkfd.xn--p1ai/", f"http://{'a.' * 30}org"]),
     ],
 )
 def test_links_are_found_without_asking(text: str, links: list[str]) -> None:
     """Web addresses only, each once, in their order."""
     assert find_links(text) == links
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["https://" + "com.xn--" * 30, "a.|" * 1333, "http://" * 571, "http://a.b/" + "a.=" * 1300, "https://" + "u" * 3990,
+     "a." * 2000, "www." * 1000, "a-" * 1999 + ".", "https://a.b/" + "(" * 1990 + ")" * 1990, "https://x.org/" + "!" * 3980],
+    ids=lambda text: text[:20],
+)  # fmt: skip
+def test_no_text_keeps_the_finder_busy(text: str) -> None:
+    """Whatever somebody writes: with a pattern that can match in two ways, some of these took minutes."""
+    began = time.process_time()
+    find_links(text)
+    assert time.process_time() - began < 0.5
 
 
 def test_many_links_are_bounded() -> None:
