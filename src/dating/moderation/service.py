@@ -350,8 +350,8 @@ async def write_role(tx: Transaction, me: Identity, user_id: int, form: NewRole)
 async def read_log(tx: Transaction, me: Identity, limit: int, offset: int, cursor: int | None) -> Log:
     """The log, the latest first, with a word on whether this page is whole. Raises NotFound."""
     require_admin(me)
-    rows = await report_queries.read_log(tx, limit, offset, cursor or END_OF_IDS)
-    return Log(rows, audit.is_whole(rows[::-1]), limit, offset, str(rows[-1].id) if len(rows) == limit else None)
+    rows, whole = await audit.read(tx, limit, offset, cursor or END_OF_IDS)
+    return Log(rows, whole, limit, offset, str(rows[-1].id) if len(rows) == limit else None)
 
 
 async def count(tx: Transaction, me: Identity, days: int, screening: Screening) -> Transparency:

@@ -30,6 +30,13 @@ def close(previous: str, at: int, moderator_id: int, action: str, report_id: int
     return hashlib.sha256(written.encode()).hexdigest()
 
 
+async def read(tx: Transaction, limit: int, offset: int, before_id: int) -> tuple[list[AuditRow], bool]:
+    """A page of the log, the latest first, and whether it is whole: also where it meets the next page, and at both ends."""
+    rows = await queries.read_log(tx, limit + 1, offset, before_id)
+    begins = len(rows) > limit or not rows or rows[-1].previous == BEGINNING
+    return rows[:limit], begins and is_whole(rows[::-1]) and await queries.is_sealed(tx)
+
+
 def is_whole(rows: list[AuditRow]) -> bool:
     """Whether rows that follow each other, ascending, are as they were written and none is missing between them."""
     sealed = all(

@@ -215,6 +215,16 @@ SELECT id, at, moderator_id, action, report_id, person_id, previous, seal FROM a
 WHERE id < :before_id ORDER BY id DESC LIMIT :limit OFFSET :offset
 """
 
+IS_SEALED = """
+SELECT COALESCE((SELECT seal FROM audit_head WHERE name = 'head'), '')
+     = COALESCE((SELECT seal FROM audit ORDER BY id DESC LIMIT 1), '')
+"""
+
+
+async def is_sealed(tx: Transaction) -> bool:
+    """Whether the last row is the one that was written last."""
+    return bool(await tx.one(bool, IS_SEALED))
+
 
 async def take_seal(tx: Transaction, beginning: str) -> str:
     """The seal of the last row, held until the transaction ends."""
