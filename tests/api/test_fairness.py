@@ -59,6 +59,9 @@ async def test_the_figures_are_those_of_the_people(api: Api) -> None:
     ]
     chart = await api.http.get("/v1/statistics/fairness/chart")
     assert chart.headers["content-type"].startswith("image/svg+xml")
+    assert "default-src 'none'" in chart.headers["content-security-policy"]
+    assert "<style" not in chart.text
+    assert "style=" not in chart.text  # neither would be read by a browser, under that policy
     assert "Gini of exposure 0.62" in chart.text
 
 

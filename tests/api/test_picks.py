@@ -1,7 +1,10 @@
 """GET /picks: once a day, for both of a pair, never whom I have swiped or who is hidden; made once, whoever makes them."""
 
 import asyncio
+import threading
 from typing import Any
+
+import pytest
 
 from dating.clock import DAY
 from dating.database import Transaction
@@ -9,6 +12,7 @@ from dating.matching import pick_queries, picks
 from tests.kit import Api, Person
 
 BERLIN = {"latitude": 52.52, "longitude": 13.405}
+LEIPZIG = {"latitude": 51.34, "longitude": 12.37}
 SYDNEY = {"latitude": -33.87, "longitude": 151.21}
 
 
@@ -99,13 +103,66 @@ async def test_a_late_process_writes_nothing(api: Api) -> None:
     db = api.app.state.db
     first = await db.write(pick_queries.claim, 1, 5, 0)
     second = await db.write(pick_queries.claim, 1, 5, db.clock() + DAY)
-    row = {"day": 1, "low_id": one.id, "high_id": other.id, "value": 0.5}
+    row = pick_queries.Row(1, one.id, other.id, 0.5)
     assert first != second
     assert await db.write(picks.keep, 1, 5, first, [row]) is False
     assert await api.count("picks") == 0
     assert await db.write(picks.keep, 1, 5, second, [row]) is True
+    assert await db.write(picks.keep, 1, 5, second, [row]) is True
+    assert await db.write(pick_queries.finish, 1, 5, second) is True
     assert await db.write(picks.keep, 1, 5, second, [row]) is False
     assert await api.count("picks") == 1
+
+
+async def test_a_day_begun_anew_gives_nobody_more(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody died in the middle, and regions are put together in another way afterwards: three picks at most, each for both."""
+    monkeypatch.setattr(picks, "AT_ONCE", 4)
+    here, there = await api.people(6, **BERLIN), await api.people(6, **LEIPZIG)
+    db = api.app.state.db
+    written = picks.keep
+    calls = 0
+
+    async def die(*arguments: Any) -> bool:
+        nonlocal calls
+        calls += 1
+        assert calls < 3, "killed"
+        return await written(*arguments)
+
+    monkeypatch.setattr(picks, "keep", die)
+    with pytest.raises(AssertionError, match="killed"):
+        await make(api)
+    assert await api.count("picks") == 8
+    monkeypatch.setattr(picks, "keep", written)
+    await make(api)
+    assert await api.count("picks") == 8, "the claim of who died holds for a while"
+    monkeypatch.setattr(picks, "CLAIM", -1)
+    monkeypatch.setattr(picks, "FEW", 1)
+    await make(api)
+    assert await db.read(pick_queries.is_done, db.clock() // DAY)
+    shown = {person.id: await see(person) for person in here + there}
+    assert all(1 <= len(ids) <= picks.EACH for ids in shown.values()), shown
+    assert all(one in shown[other] for one, ids in shown.items() for other in ids)
+    assert sum(map(len, shown.values())) > 16
+
+
+async def test_regions_with_many_people_are_apart(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two crowded regions are two pools, each matched off the loop, and nobody is a pick across."""
+    monkeypatch.setattr(picks, "FEW", 4)
+    here, there = await api.people(4, **BERLIN), await api.people(4, **LEIPZIG)
+    threads = []
+
+    def pair(*arguments: Any) -> list[pick_queries.Row]:
+        threads.append(threading.current_thread())
+        return plain(*arguments)
+
+    plain = picks.pair
+    monkeypatch.setattr(picks, "pair", pair)
+    await make(api)
+    assert len(threads) == 2
+    assert threading.current_thread() not in threads
+    for town in (here, there):
+        ids = {person.id for person in town}
+        assert [set(await see(person)) == ids - {person.id} for person in town] == [True] * 4
 
 
 async def test_tomorrow_brings_others(api: Api) -> None:
@@ -147,7 +204,7 @@ async def test_small_regions_join(api: Api) -> None:
     rows: list[Any] = [pick_queries.Region(1, 9, 2), pick_queries.Region(2, 9, 3), pick_queries.Region(3, 9, picks.FEW)]
     assert sorted(picks.gather(rows)) == [[1, 2], [3]]
     one = await api.person(birthday="1994-05-17", **BERLIN)
-    other = await api.person(birthday="1994-05-17", latitude=51.34, longitude=12.37)
+    other = await api.person(birthday="1994-05-17", **LEIPZIG)
     await make(api)
     assert await see(one) == [other.id]
 

@@ -1,4 +1,7 @@
-"""The fairness page as a picture: SVG, drawn here, so that the server needs no library for it."""
+"""The fairness page as a picture: SVG, drawn here, so that the server needs no library for it.
+
+Fonts and colors are attributes: the server's Content-Security-Policy lets no browser read a style sheet in an answer.
+"""
 
 from html import escape
 
@@ -6,16 +9,18 @@ from dating.matching.fairness import BANDS, Fairness, Group
 
 WIDTH, HEIGHT = 900, 480
 SIDE, LEFT, TOP = 320, 60, 80
-BARS_LEFT, BAR, GAP, BREAK = 620, 220, 31, 16
-STYLE = "text{font:14px system-ui,sans-serif;fill:#222}.t{font-size:20px;font-weight:600}.s{fill:#444;font-size:12px}"
+BARS_LEFT, BAR, GAP, BREAK = 620, 80, 31, 16
+FONT = 'font-family="system-ui, sans-serif" font-size="14" fill="#222"'
+TITLE = 'font-size="20" font-weight="600"'
+SMALL = 'font-size="12" fill="#444"'
 
 
 def draw(page: Fairness) -> str:
     """The whole picture."""
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-labelledby="title">',
-        f'<style>{STYLE}</style><rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>',
-        f'<text id="title" class="t" x="{LEFT}" y="36">{escape(name(page))}</text>',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-labelledby="title" {FONT}>',
+        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>',
+        f'<text id="title" {TITLE} x="{LEFT}" y="36">{escape(name(page))}</text>',
     ]
     if page.exposure_gini is None:
         parts.append(f'<text x="{LEFT}" y="70">There are too few people to say anything.</text>')
@@ -33,7 +38,7 @@ def draw_curve(page: Fairness) -> list[str]:
     """The Lorenz curve of exposure beside perfect equality."""
     steps = len(page.lorenz) - 1
     figures = (
-        f"{page.people:,} active people; {page.without_a_match:.0%} of them without a match; on average "
+        f"{page.people:,} active people; {say_share(page.without_a_match or 0)} of them without a match; on average "
         f"{page.effective_matches:.2f} effective matches and {page.unanswered:.1f} likes that await an answer"
     )
     places = [(LEFT + SIDE * n / steps, TOP + SIDE * (1 - share)) for n, share in enumerate(page.lorenz)]
@@ -43,13 +48,13 @@ def draw_curve(page: Fairness) -> list[str]:
         f'<rect x="{LEFT}" y="{TOP}" width="{SIDE}" height="{SIDE}" fill="none" stroke="#bbb"/>',
         *draw_grid(),
         f'<line x1="{LEFT}" y1="{bottom}" x2="{right}" y2="{TOP}" stroke="#999" stroke-dasharray="5 4"/>',
-        f'<text class="s" x="{LEFT + SIDE * 0.5}" y="{TOP + SIDE * 0.45}" text-anchor="end">if all were shown alike</text>',
+        f'<text {SMALL} x="{LEFT + SIDE * 0.5}" y="{TOP + SIDE * 0.45}" text-anchor="end">if all were shown alike</text>',
         f'<polygon points="{LEFT},{bottom} {points} {right},{bottom}" fill="#3b6fb6" fill-opacity=".15"/>',
         f'<polyline points="{points}" fill="none" stroke="#3b6fb6" stroke-width="2.5"/>',
         f'<text x="{LEFT + 14}" y="{TOP + 26}">Gini of exposure {page.exposure_gini:.2f}</text>',
-        f'<text class="s" x="{LEFT}" y="{bottom + 36}">people, from the least to the most shown</text>',
-        f'<text class="s" x="{LEFT}" y="{TOP - 8}">their share of all impressions</text>',
-        f'<text class="s" x="{LEFT}" y="{bottom + 60}">{figures}</text>',
+        f'<text {SMALL} x="{LEFT}" y="{bottom + 36}">people, from the least to the most shown</text>',
+        f'<text {SMALL} x="{LEFT}" y="{TOP - 8}">their share of all impressions</text>',
+        f'<text {SMALL} x="{LEFT}" y="{bottom + 60}">{figures}</text>',
     ]
 
 
@@ -60,8 +65,8 @@ def draw_grid() -> list[str]:
         x, y = LEFT + SIDE * quarter // 4, TOP + SIDE - SIDE * quarter // 4
         parts += [
             f'<path d="M{x} {TOP}V{TOP + SIDE}M{LEFT} {y}H{LEFT + SIDE}" stroke="#eee"/>',
-            f'<text class="s" x="{x}" y="{TOP + SIDE + 18}" text-anchor="middle">{25 * quarter} %</text>',
-            f'<text class="s" x="{LEFT - 6}" y="{y + 4}" text-anchor="end">{25 * quarter} %</text>',
+            f'<text {SMALL} x="{x}" y="{TOP + SIDE + 18}" text-anchor="middle">{25 * quarter} %</text>',
+            f'<text {SMALL} x="{LEFT - 6}" y="{y + 4}" text-anchor="end">{25 * quarter} %</text>',
         ]
     return parts
 
@@ -72,11 +77,16 @@ def draw_bars(groups: list[Group]) -> list[str]:
     parts = [f'<text x="{BARS_LEFT - 170}" y="{TOP - 8}">Effective matches for each, by group</text>']
     for number, group in enumerate(groups):
         y = TOP + 10 + number * GAP + (BREAK if group.name in BANDS.values() else 0)
-        words = f"{group.effective_matches:.2f} ({group.without_a_match:.0%} without a match)"
+        words = f"{group.effective_matches:.2f} ({say_share(group.without_a_match)} without a match)"
         width = BAR * group.effective_matches / most
         parts += [
             f'<text x="{BARS_LEFT - 12}" y="{y + 14}" text-anchor="end">{escape(group.name)}</text>',
             f'<rect x="{BARS_LEFT}" y="{y}" width="{width:.1f}" height="18" fill="#f2c48d"/>',
-            f'<text class="s" x="{BARS_LEFT + 6}" y="{y + 13}">{words}</text>',
+            f'<text {SMALL} x="{BARS_LEFT + width + 8:.1f}" y="{y + 13}">{words}</text>',
         ]
     return parts
+
+
+def say_share(share: float) -> str:
+    """A share in percent."""
+    return f"{100 * share:.0f} %"

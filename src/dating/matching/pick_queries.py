@@ -18,6 +18,10 @@ FINISH = """
 UPDATE pick_rounds SET done_at = :now
 WHERE day = :day AND region = :region AND claimed_at = :claimed_at AND done_at IS NULL
 """
+HOLD = """
+UPDATE pick_rounds SET claimed_at = claimed_at
+WHERE day = :day AND region = :region AND claimed_at = :claimed_at AND done_at IS NULL
+"""
 REGIONS = """
 SELECT COALESCE(c.region, 0) AS region, COALESCE(c.land, 0) AS land, COUNT(*) AS people
 FROM profiles p LEFT JOIN cells c ON c.cell = p.cell
@@ -61,6 +65,15 @@ WHERE CAST(o.value AS BIGINT) IN (SELECT id FROM pool)
 KEEP = """
 INSERT INTO picks (day, low_id, high_id, value) VALUES (:day, :low_id, :high_id, :value)
 ON CONFLICT (day, low_id, high_id) DO NOTHING
+"""
+COUNTS = """
+SELECT k.user_id, COUNT(*) AS picks FROM (
+    SELECT low_id AS user_id FROM picks
+    WHERE day = :day AND low_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
+    UNION ALL
+    SELECT high_id FROM picks
+    WHERE day = :day AND high_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
+) k GROUP BY k.user_id
 """
 MINE = """
 SELECT k.other_id FROM (
@@ -110,6 +123,22 @@ class Candidate(msgspec.Struct, frozen=True):
     content: bool
 
 
+class Row(msgspec.Struct, frozen=True):
+    """A pick: two people for a day, and the probability that both say yes."""
+
+    day: int
+    low_id: int
+    high_id: int
+    value: float
+
+
+class Count(msgspec.Struct, frozen=True):
+    """How many picks somebody has."""
+
+    user_id: int
+    picks: int
+
+
 async def is_done(tx: Transaction, day: int, region: int = WHOLE_DAY) -> bool:
     """Whether the picks of the day are there, in a region or everywhere."""
     return await tx.one(int, IS_DONE, day=day, region=region) is not None
@@ -124,6 +153,17 @@ async def claim(tx: Transaction, day: int, region: int, stale: int) -> int | Non
 async def finish(tx: Transaction, day: int, region: int, claimed_at: int) -> bool:
     """Note that a region is done; False if it was somebody else's meanwhile."""
     return await tx.run(FINISH, day=day, region=region, claimed_at=claimed_at, now=tx.now) == 1
+
+
+async def hold(tx: Transaction, day: int, region: int, claimed_at: int) -> bool:
+    """Let nobody else take a region until the transaction ends; False if it was somebody else's already, or is done."""
+    return await tx.run(HOLD, day=day, region=region, claimed_at=claimed_at) == 1
+
+
+async def counts(tx: Transaction, day: int, ids: list[int]) -> dict[int, int]:
+    """How many picks of the day each of these people has, who has any."""
+    rows = await tx.all(Count, COUNTS, day=day, ids=msgspec.json.encode(sorted(set(ids))).decode())
+    return {row.user_id: row.picks for row in rows}
 
 
 async def regions(tx: Transaction, since: int) -> list[Region]:
@@ -144,9 +184,9 @@ async def apart(tx: Transaction, ids: list[int], week: int, day: int) -> str:
     return await tx.one(str, APART, ids=msgspec.json.encode(ids).decode(), week=week, day=day) or "[]"
 
 
-async def keep(tx: Transaction, rows: list[dict[str, object]]) -> None:
+async def keep(tx: Transaction, rows: list[Row]) -> None:
     """Write picks."""
-    await tx.many(KEEP, rows)
+    await tx.many(KEEP, [msgspec.structs.asdict(row) for row in rows])
 
 
 async def mine(tx: Transaction, me_id: int, day: int) -> list[int]:

@@ -4,8 +4,9 @@ A pool is a region of about 120 km; regions with few people join those around th
 neighbors. Each pair is shown to both, until midnight UTC. Nobody is picked who was swiped by either, is not wanted by either, or
 was the other's pick in the week before; whoever had no good pick in that week comes first.
 
-Several processes share the work: each takes a region by a row, and the row and the picks are written together. Whoever dies
-leaves a claim that is taken over later.
+Several processes share the work: each takes a region by a row, which is looked at again with every few picks that are written.
+Whoever dies leaves a claim that is taken over later, and what was written stays: nobody gets more than `EACH` a day, even where
+regions are put together in another way the second time.
 """
 
 import asyncio
@@ -21,7 +22,7 @@ from dating.database import Database, Transaction
 from dating.matching import pairing, pick_queries
 from dating.matching.candidates import Candidate
 from dating.matching.pairing import Pairs, Pool
-from dating.matching.pick_queries import WHOLE_DAY, Region
+from dating.matching.pick_queries import WHOLE_DAY, Region, Row
 from dating.matching.reasons import give_reasons
 from dating.matching.weights import read_weights
 from dating.profiles import places
@@ -34,7 +35,7 @@ ACTIVE = 30 * DAY
 WEEK = 7  # days
 FEW = 200  # people below which a region joins the others around it
 GOOD = 0.1  # probability of two yeses that makes a good pick: about that of two average people
-AT_ONCE = 500  # people read in one question
+AT_ONCE = 500  # people read in one question, and picks written in one transaction
 CLAIM = 600 * SECOND
 KEPT = 14  # days that picks are kept
 DAYS_A_YEAR = 365.2425
@@ -103,13 +104,14 @@ async def make_in(db: Database, settings: Settings, day: int, regions: list[int]
     claimed_at = await db.write(pick_queries.claim, day, name, db.clock() - CLAIM)
     if claimed_at is None:
         return await db.read(pick_queries.is_done, day, name)
-    found = await read_people(db, regions, day)
-    rows: list[dict[str, object]] = []
-    for part in cut(found):
+    for part in cut(await read_people(db, regions, day)):
         ids = [person.user_id for person in part]
         apart = await db.read(pick_queries.apart, ids, day - WEEK, day)
-        rows += await asyncio.to_thread(pair, part, apart, day, settings)
-    return await db.write(keep, day, name, claimed_at, rows)
+        rows = await asyncio.to_thread(pair, part, apart, day, settings)
+        for first in range(0, len(rows), AT_ONCE):
+            if not await db.write(keep, day, name, claimed_at, rows[first : first + AT_ONCE]):
+                return False
+    return await db.write(pick_queries.finish, day, name, claimed_at)
 
 
 async def read_people(db: Database, regions: list[int], day: int) -> list[pick_queries.Candidate]:
@@ -121,7 +123,7 @@ async def read_people(db: Database, regions: list[int], day: int) -> list[pick_q
         page = await db.read(pick_queries.people, lanes, day * DAY - ACTIVE, day - WEEK, GOOD, after, AT_ONCE)
         found += page
         if len(page) < AT_ONCE:
-            return sorted(found, key=lambda person: (person.area, person.user_id))
+            return await asyncio.to_thread(sorted, found, key=lambda person: (person.area, person.user_id))
 
 
 def cut(people: list[pick_queries.Candidate]) -> Iterator[list[pick_queries.Candidate]]:
@@ -131,28 +133,31 @@ def cut(people: list[pick_queries.Candidate]) -> Iterator[list[pick_queries.Cand
         yield people[number * len(people) // parts : (number + 1) * len(people) // parts]
 
 
-async def keep(tx: Transaction, day: int, region: int, claimed_at: int, rows: list[dict[str, object]]) -> bool:
-    """Write the picks of a pool, if the claim still holds."""
-    if not await pick_queries.finish(tx, day, region, claimed_at):
+async def keep(tx: Transaction, day: int, region: int, claimed_at: int, rows: list[Row]) -> bool:
+    """Write some picks of a pool, the best first, if the claim still holds."""
+    if not await pick_queries.hold(tx, day, region, claimed_at):
         return False
-    await pick_queries.keep(tx, rows)
+    count = await pick_queries.counts(tx, day, [user_id for row in rows for user_id in (row.low_id, row.high_id)])
+    fresh = []
+    for row in rows:
+        if max(count.get(row.low_id, 0), count.get(row.high_id, 0)) < EACH:
+            fresh.append(row)
+            for user_id in (row.low_id, row.high_id):
+                count[user_id] = count.get(user_id, 0) + 1
+    await pick_queries.keep(tx, fresh)
     return True
 
 
-def pair(people: list[pick_queries.Candidate], apart: str, day: int, settings: Settings) -> list[dict[str, object]]:
-    """The rows of the picks among these people."""
+def pair(people: list[pick_queries.Candidate], apart: str, day: int, settings: Settings) -> list[Row]:
+    """The rows of the picks among these people, the best first."""
+    ids = np.array([person.user_id for person in people], np.int64)
     place = {person.user_id: row for row, person in enumerate(people)}
     known = (tuple(map(int, edge.split())) for edge in msgspec.json.decode(apart, type=list[str]))
     edges = np.array([(place[one], place[other]) for one, other in known], np.int64).reshape(-1, 2)
     pairs: Pairs = pairing.pair(describe(people, day), edges, EACH, day, read_weights(settings))
     return [
-        {
-            "day": day,
-            "low_id": min(people[one].user_id, people[other].user_id),
-            "high_id": max(people[one].user_id, people[other].user_id),
-            "value": float(value),
-        }
-        for one, other, value in zip(pairs.one, pairs.other, pairs.value, strict=True)
+        Row(day, min(one, other), max(one, other), value)
+        for one, other, value in zip(ids[pairs.one].tolist(), ids[pairs.other].tolist(), pairs.value.tolist(), strict=True)
     ]
 
 
