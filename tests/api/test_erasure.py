@@ -78,6 +78,7 @@ ROWS: dict[str, tuple[Row, ...]] = {
     ),
     "hidden_words": ({},),
     "newcomer_sends": ({},),
+    "newcomers": ({},),
     "screenings": ({}, {"message_id": 1, "sender_id": OTHER}),
     "chats": ({"kind": "direct", "request": "waiting", **SIDES[0]}, EMPTY_GROUP),
     "members": (

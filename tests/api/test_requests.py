@@ -251,6 +251,19 @@ async def test_new_chats_of_a_day(settings: Settings) -> None:
         await do(anna, "/api/chats", 201, member_ids=[others[2].id])
 
 
+async def test_newcomers_at_once(settings: Settings) -> None:
+    """Twenty at one moment, into five chats, on two processes: not one more than is allowed."""
+    async with running(limited(settings, newcomer_messages_per_hour=6)) as api:
+        anna, *others = await api.people(6)
+        chats = [await anna.match(other) for other in others]
+        sends = [anna.post("/messages/send", json={"chat_id": chats[n % 5], "content": f"{n}"}) for n in range(20)]
+        statuses = [answer.status_code for answer in await asyncio.gather(*sends)]
+        assert sorted(statuses) == [201] * 6 + [429] * 14
+        assert await api.count("newcomer_sends") == 6
+        await api.app.state.db.write(limit_queries.forget, api.app.state.db.clock())
+        assert (await api.count("newcomer_sends"), await api.count("newcomers")) == (0, 0)
+
+
 async def test_newcomers_do_not_flood(settings: Settings) -> None:
     """So many messages an hour, links and chats with one text a day; then 429 with a code and a time, until they are old."""
     rules = {"newcomer_messages_per_hour": 6, "newcomer_links_per_day": 2, "newcomer_same_text": 2}

@@ -346,6 +346,19 @@ async def test_a_held_request_is_one_message(settings: Settings, judge: Judge) -
         assert lost["content"] not in str(await clara.inbox())
 
 
+async def test_first_messages_at_once(settings: Settings, judge: Judge) -> None:
+    """Eight first messages at one moment, on two processes: one is held, the others wait for an answer."""
+    judge.open.clear()
+    async with running(judged(settings, judge.url)) as api:
+        anna, boris = await api.people(2)
+        chat_id = await ask(anna, boris, None)
+        sends = [anna.post("/messages/send", json={"chat_id": chat_id, "content": f"{n}"}) for n in range(8)]
+        assert sorted(answer.status_code for answer in await asyncio.gather(*sends)) == [201] + [403] * 7
+        judge.open.set()
+        await settled(api)
+        assert await listed(boris, "/chats/requests") == [(chat_id, "received", 1)]
+
+
 async def test_two_processes_release_once(settings: Settings, judge: Judge) -> None:
     """A claim is one process's; whoever settles first delivers, and nobody after them."""
     async with running(judged(settings, judge.url, classifier_failure="hold")) as api:

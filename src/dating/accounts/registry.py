@@ -63,6 +63,7 @@ PERSONAL = {
     "statements": "about the person",
     "hidden_words": "the person's own",
     "newcomer_sends": "by chat",
+    "newcomers": "by chat",
     "screenings": "with their chats, and what the person has sent",
     "profiles": "by profiles",
     "chats": "direct ones; groups stay",

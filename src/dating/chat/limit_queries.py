@@ -1,6 +1,7 @@
 """The SQL of what newcomers have sent."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 
 from dating.chat.limit_models import Newcomer, OwnSending, Sending
 from dating.chat.post_queries import encode
@@ -28,13 +29,26 @@ INSERT INTO newcomer_sends (user_id, chat_id, digest, links, sent_at)
 WITH {SENDINGS}
 SELECT d.user_id, d.chat_id, d.digest, d.links, CAST(:now AS BIGINT) FROM d
 """
+# In the order of their ids, as everybody else takes them.
+HOLD = """
+INSERT INTO newcomers (user_id)
+SELECT CAST(value AS BIGINT) FROM json_each(CAST(:people AS TEXT)) WHERE TRUE ORDER BY 1
+ON CONFLICT (user_id) DO UPDATE SET user_id = excluded.user_id
+"""
 JOINED = "SELECT created_at FROM users WHERE id = :me"
 FORGET = """
 DELETE FROM newcomer_sends
 WHERE id IN (SELECT id FROM newcomer_sends WHERE sent_at <= :before ORDER BY sent_at LIMIT :most)
 """
 EXPORT = "SELECT digest, links, sent_at FROM newcomer_sends WHERE user_id = :user_id ORDER BY id"
+FORGET_NEWCOMERS = "DELETE FROM newcomers WHERE user_id NOT IN (SELECT user_id FROM newcomer_sends)"
 ERASE = "DELETE FROM newcomer_sends WHERE user_id = :user_id"
+ERASE_NEWCOMER = "DELETE FROM newcomers WHERE user_id = :user_id"
+
+
+async def hold(tx: Transaction, people: Iterable[int]) -> None:
+    """Let nobody else count what these people send until this transaction ends."""
+    await tx.run(HOLD, people=json.dumps(sorted(people)))
 
 
 async def look_back(tx: Transaction, sendings: Sequence[Sending], hour: int, day: int) -> dict[int, Newcomer]:
@@ -55,7 +69,10 @@ async def read_joined(tx: Transaction, me: int) -> int:
 
 async def forget(tx: Transaction, before: int) -> int:
     """Drop the oldest of what was sent until a moment; how many."""
-    return await tx.run(FORGET, before=before, most=SWEPT)
+    forgotten = await tx.run(FORGET, before=before, most=SWEPT)
+    if forgotten < SWEPT:
+        await tx.run(FORGET_NEWCOMERS)
+    return forgotten
 
 
 async def own(tx: Transaction, user_id: int) -> list[OwnSending]:
@@ -66,3 +83,4 @@ async def own(tx: Transaction, user_id: int) -> list[OwnSending]:
 async def erase(tx: Transaction, user_id: int) -> None:
     """Drop what a person has sent."""
     await tx.run(ERASE, user_id=user_id)
+    await tx.run(ERASE_NEWCOMER, user_id=user_id)

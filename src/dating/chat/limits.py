@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from dating.chat import hold_queries
+from dating.chat import hold_queries, request_queries
 from dating.chat import limit_queries as queries
 from dating.chat.limit_models import Newcomer, Sending
 from dating.chat.links import find_links
@@ -113,8 +113,7 @@ async def judge(tx: Transaction, posts: Sequence[Post], verdicts: dict[int, Verd
     for one in posts:
         verdict = verdicts[one.n]
         if verdict.asks(one.me):
-            held = await hold_queries.count_held(tx, one.me, one.chat_id) if rules.screening == "hold" else 0
-            said = verdict.message_count + asked.get(one.chat_id, 0) + held
+            said = await count_said(tx, one, verdict, rules) + asked.get(one.chat_id, 0)
             refusal = judge_first(one, rules) if said < rules.first_messages else AnswerAwaited()
             if refusal is None:
                 asked[one.chat_id] = asked.get(one.chat_id, 0) + 1
@@ -124,6 +123,13 @@ async def judge(tx: Transaction, posts: Sequence[Post], verdicts: dict[int, Verd
     if new:
         refused |= await judge_newcomers(tx, new, rules)
     return refused
+
+
+async def count_said(tx: Transaction, one: Post, verdict: Verdict, rules: Rules) -> int:
+    """How many messages of a request there are, held ones included. Of those no count of the chat tells, so it is taken."""
+    if rules.screening != "hold":
+        return verdict.message_count
+    return await request_queries.take_count(tx, one.chat_id) + await hold_queries.count_held(tx, one.me, one.chat_id)
 
 
 def judge_first(one: Post, rules: Rules) -> Refusal | None:
@@ -153,6 +159,7 @@ async def judge_edit(tx: Transaction, me: int, room: Room, content: str, rules: 
 
 async def judge_newcomers(tx: Transaction, posts: Sequence[Post], rules: Rules) -> dict[int, Refusal]:
     """What people who have joined lately must not send now."""
+    await queries.hold(tx, {one.me for one in posts})
     sendings = [Sending(one.n, one.me, one.chat_id, digest(one.text), len(find_links(one.text))) for one in posts]
     before = await queries.look_back(tx, sendings, tx.now - HOUR, tx.now - DAY)
     refused: dict[int, Refusal] = {}

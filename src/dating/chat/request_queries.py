@@ -28,6 +28,7 @@ MARKS = f"""
 SELECT r.delivered_id, CASE WHEN {RECEIPTS} THEN r.read_id ELSE 0 END AS read_id
 FROM members AS r WHERE r.chat_id = :chat_id AND r.user_id = :asked_id
 """
+TAKE_COUNT = "UPDATE chats SET last_at = last_at WHERE id = :chat_id RETURNING message_count"
 ASKED_SINCE = "SELECT created_at FROM chats WHERE asker_id = :me AND created_at > :since ORDER BY created_at"
 
 
@@ -44,6 +45,11 @@ async def decline(tx: Transaction, me: int, chat_id: int) -> bool:
 async def was_declined(tx: Transaction, me: int, chat_id: int) -> bool:
     """Whether I have declined this request."""
     return await tx.one(int, DECLINED, me=me, chat_id=chat_id) is not None
+
+
+async def take_count(tx: Transaction, chat_id: int) -> int:
+    """How many messages a chat has, which is held until the transaction ends."""
+    return await tx.one(int, TAKE_COUNT, chat_id=chat_id) or 0
 
 
 async def list_declined(tx: Transaction, chat_id: int) -> list[int]:
