@@ -3,7 +3,7 @@
 import random
 from typing import Any
 
-from dating.clock import DAY
+from dating.clock import DAY, rfc3339
 from dating.database import Transaction
 from dating.matching import fairness, fairness_chart
 from dating.matching.fairness import Fairness, Group
@@ -122,6 +122,11 @@ async def test_the_page_is_made_in_a_while_and_not_at_a_request(api: Api) -> Non
     await db.write(age)
     await fairness.renew(db)
     assert (await api.http.get("/v1/statistics/fairness")).json()["people"] == 21
+    made_at = db.clock() - DAY  # the clock goes back
+    db.clock = lambda: made_at
+    await fairness.renew(db)
+    page = (await api.http.get("/v1/statistics/fairness")).json()
+    assert page["made_at"] == rfc3339(made_at)
 
 
 async def test_to_how_many_people_i_was_shown(api: Api) -> None:

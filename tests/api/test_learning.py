@@ -2,11 +2,17 @@
 
 import asyncio
 import random
+from functools import partial
+from operator import add
 from typing import Any
 
 import msgspec
 import pytest
 
+from dating.clock import DAY
+from dating.matching import service as matching
+from dating.matching.exposure_queries import HOUR
+from dating.matching.standing_queries import WEEK
 from tests.kit import Api, Person
 
 STANDING = """
@@ -135,3 +141,16 @@ async def test_two_likes_at_once_make_one_match_and_both_count(api: Api) -> None
     for person in people:
         found = await look(api, person)
         assert (found.swipes, found.matches, found.unanswered) == (7, 7, 0)
+
+
+async def test_a_clock_that_was_wrong_leaves_no_count(api: Api) -> None:
+    """What was counted in a year to come is over once the clock is right again; an hour back goes on in the same week."""
+    me, *others = await api.people(6)
+    db = api.app.state.db
+    now = WEEK * (db.clock() // WEEK) + DAY
+    counts = []
+    for shift, other in zip((0, 1, -DAY - HOUR, 400 * DAY, 0), others, strict=True):
+        db.clock = partial(add, now, shift)
+        await db.write(matching.swipe, me.id, other.id, "like")
+        counts.append((await look(api, me)).swipes)
+    assert counts == [1, 2, 3, 1, 1]

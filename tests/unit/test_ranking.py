@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dating.matching.ranking import DEFAULT, PRIOR, Kind, Page, People, Viewer, Weights, choose, expect, learn, score
+from dating.matching.scoring import in_week
+from dating.matching.standing_queries import WEEK
 from dating.matching.weights import read_weights
 from dating.settings import Settings
 
@@ -114,6 +116,13 @@ def test_each_factor_points_the_right_way(name: str, better: float, worse: float
     """All else equal, the page begins with who is likelier to answer, has time, was shown less or is less known."""
     people = crowd(2, **{name: [worse, better]})
     assert page_of(people, 2, weights=Weights(random_share=0.0)).rows.tolist() == [1, 0]
+
+
+def test_counts_of_seven_days() -> None:
+    """The running week whole, of the one before the part that is not over; nothing of older ones, or of a clock far ahead."""
+    weeks = np.array([10.0, 9.0, 8.0, 11.0, 12.0])
+    found = in_week(weeks, np.full(5, 40.0), np.full(5, 8.0), 10 * WEEK + WEEK // 4)
+    assert found.tolist() == [46.0, 30.0, 0.0, 46.0, 0.0]
 
 
 def test_equal_scores_go_by_id() -> None:

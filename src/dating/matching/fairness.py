@@ -74,9 +74,9 @@ async def mine(tx: Transaction, me_id: int) -> MyStatistics:
 
 
 async def renew(db: Database) -> None:
-    """Make the page, unless there is one that is new enough. Several processes at once do no harm."""
+    """Make the page, unless there is one that is new enough, and not of the future. Several processes at once do no harm."""
     made = await db.read(queries.find)
-    if made is None or db.clock() - made.made_at >= AGAIN:
+    if made is None or not 0 <= db.clock() - made.made_at < AGAIN:
         page = await db.read(make)
         await db.write(queries.keep, msgspec.json.encode(page).decode())
 

@@ -96,10 +96,14 @@ def describe(facts: Facts, me: int, likers: set[int], now: int) -> People:
 
 
 def in_week(weeks: Floats, running: Floats, before: Floats, now: int) -> Floats:
-    """Counts of the last seven days: the running week's, and of the week before the part that is not over."""
+    """Counts of the last seven days: the running week's, and of the week before the part that is not over.
+
+    The clock may have gone back by less than a week; of a week that is farther ahead it was wrong.
+    """
     week, spent = divmod(now, WEEK)
     rest = 1 - spent / WEEK
-    return np.where(weeks >= week, running + before * rest, np.where(weeks == week - 1, running * rest, 0.0))
+    runs = (weeks == week) | (weeks == week + 1)
+    return np.where(runs, running + before * rest, np.where(weeks == week - 1, running * rest, 0.0))
 
 
 def count_shared(interests: tuple[str, ...], me: int) -> Floats:

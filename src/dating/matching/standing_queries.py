@@ -12,18 +12,22 @@ WEEK = 7 * DAY
 LESSONS_KEPT = 1  # days
 
 
+# A clock that goes back by less than a week opens no new one; of weeks that are farther ahead it was wrong, and they are over.
+RUNNING = "standings.week BETWEEN excluded.week AND excluded.week + 1"
+
+
 def rolling(name: str) -> str:
     """Assignments that add to a count of the running week, after the week before has been put aside if a new one has begun."""
     return f"""
-    {name} = excluded.{name} + CASE WHEN standings.week >= excluded.week THEN standings.{name} ELSE 0 END,
+    {name} = excluded.{name} + CASE WHEN {RUNNING} THEN standings.{name} ELSE 0 END,
     {name}_before = CASE
-        WHEN standings.week >= excluded.week THEN standings.{name}_before
+        WHEN {RUNNING} THEN standings.{name}_before
         WHEN standings.week = excluded.week - 1 THEN standings.{name} ELSE 0
     END"""
 
 
 ROLLED = f"""{rolling("shown")},{rolling("swipes")},{rolling("matches")},
-    week = CASE WHEN standings.week >= excluded.week THEN standings.week ELSE excluded.week END"""
+    week = CASE WHEN {RUNNING} THEN standings.week ELSE excluded.week END"""
 
 LEARN = f"""
 INSERT INTO standings (user_id, choosiness, choosiness_precision, appeal, appeal_precision, unanswered, week, swipes, matches)
