@@ -18,6 +18,7 @@ import uvicorn
 from litestar import Litestar
 
 from dating import __version__
+from dating.answers import Answering
 from dating.app import create_app
 from dating.database import connect
 from dating.migrate import bring_up
@@ -157,7 +158,7 @@ def configure(app: Litestar, settings: Settings) -> uvicorn.Config:
         app,
         interface="asgi3",
         lifespan="on",
-        http="httptools",
+        http=Answering,
         ws=Wire,
         ws_per_message_deflate=False,
         ws_max_size=2 * settings.socket_frame_bytes,
