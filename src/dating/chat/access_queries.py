@@ -8,7 +8,8 @@ from dating.chat.models import Room
 from dating.database import Transaction
 
 SEE = f"""
-SELECT c.id, c.kind, mine.role, c.low_id, c.high_id, CASE WHEN c.request IS NOT NULL THEN c.asker_id END AS asker_id
+SELECT c.id, c.kind, mine.role, c.low_id, c.high_id, CASE WHEN c.request IS NOT NULL THEN c.asker_id END AS asker_id,
+       EXISTS (SELECT 1 FROM screenings AS h WHERE h.sender_id = :me AND h.chat_id = c.id) AS was_screened
 FROM chats AS c JOIN members AS mine ON mine.chat_id = c.id AND mine.user_id = :me AND mine.left_at IS NULL
 WHERE c.id = :chat_id AND {OPEN}
 """

@@ -29,9 +29,9 @@ async def list_messages(
     else:
         rows = await queries.list_newer(tx, me, chat_id, after_id, before, limit)
     messages = await complete(tx, me, rows)
-    held = await holds.list_own(tx, room.other(me), me, chat_id, before, after_id or 0)
-    if not held:
+    if not room.was_screened:
         return messages
+    held = await holds.list_own(tx, room.other(me), me, chat_id, before, after_id or 0)
     merged = sorted([*messages, *held], key=lambda message: message.id)
     return merged[-limit:] if after_id is None else merged[:limit]
 

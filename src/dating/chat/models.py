@@ -101,7 +101,10 @@ class Done(msgspec.Struct, frozen=True):
 
 
 class Room(msgspec.Struct, frozen=True):
-    """A chat that is open to me, and my role in it. A group has no pair of ids; a request names who asks."""
+    """A chat that is open to me, and my role in it. A group has no pair of ids; a request names who asks.
+
+    `was_screened`: a classifier was asked about messages of mine there, so some may be held.
+    """
 
     id: int
     kind: str
@@ -109,6 +112,7 @@ class Room(msgspec.Struct, frozen=True):
     low_id: int | None
     high_id: int | None
     asker_id: int | None = None
+    was_screened: bool = False
 
     def other(self, me: int) -> int | None:
         """The other person of a direct chat."""
