@@ -1,6 +1,7 @@
 """The search: what is found, by whom, and that nothing else is."""
 
 import asyncio
+import random
 import sqlite3
 from contextlib import closing
 from typing import Any
@@ -80,7 +81,14 @@ async def test_words_are_found(api: Api) -> None:
     assert finding["message"]["chat_id"] == chat_id
 
 
-async def test_only_what_i_may_read_is_found(api: Api) -> None:
+@pytest.fixture(params=["index", "look back"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """How messages are found: by the index alone, or by looking through my latest ones first."""
+    monkeypatch.setattr("dating.search.lookback.ENOUGH", 1 if request.param == "look back" else 1_000_000)
+    return str(request.param)
+
+
+async def test_only_what_i_may_read_is_found(api: Api, way: str) -> None:
     """Nothing of others' chats, from before I came, after I left, deleted, expired, or by somebody hidden."""
     anna, boris, clara, dmitri = await api.people(4)
     pair = await anna.match(boris)
@@ -105,6 +113,56 @@ async def test_only_what_i_may_read_is_found(api: Api) -> None:
     assert await found(boris, "тайна") == ["тайна не для Анны", "тайна всех"]
     assert (await clara.delete(f"/api/chats/{group}")).status_code == 200
     assert await found(clara, "тайна") == []
+
+
+async def test_nothing_is_found_where_i_am_not_any_more(api: Api, way: str) -> None:
+    """Nothing of a chat that was ended, of somebody whose account is gone, nor of a group that I was removed from."""
+    anna, boris, clara, dmitri = await api.people(4)
+    for other in (boris, clara, dmitri):
+        await anna.say(await anna.match(other), f"тайна {other.id}")
+    group = await make_group(anna, dmitri)
+    await anna.say(group, "тайна в группе")
+    await index(api)
+    assert len(await found(anna, "тайна")) == 4
+    assert (await anna.delete(f"/matches/{boris.id}")).status_code == 200
+    assert (await clara.delete("/me", json={"password": PASSWORD})).status_code == 200
+    assert (await anna.delete(f"/api/chats/{group}/members/{dmitri.id}")).status_code == 200
+    assert await found(anna, "тайна") == ["тайна в группе", f"тайна {dmitri.id}"]
+    assert await found(boris, "тайна") == []
+    assert await found(dmitri, "тайна") == [f"тайна {dmitri.id}"]
+
+
+async def test_looking_back_finds_what_the_index_finds(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is asked, and however far back is looked: the same messages, in the same order, on every page."""
+    dice, words = (
+        random.Random(3),
+        ["собака", "собаки", "кот", "dogs", "dog", "run", "running", "соб", "happy", "happiness", "😀"],
+    )
+    anna, boris, clara = await api.people(3)
+    rooms = [await anna.match(boris), await anna.match(clara), await make_group(anna, boris, clara)]
+    for _ in range(40):
+        await dice.choice([anna, anna, boris]).say(dice.choice(rooms[::2]), " ".join(dice.choices(words, k=dice.randrange(1, 5))))
+    await index(api)
+    questions = [*words, *(" ".join(dice.sample(words, 2)) for _ in range(6)), "с", "so", "ha"]
+
+    async def ask(question: str) -> list[int]:
+        ids, cursor = [], None
+        while True:
+            page = await service.find(api.app.state.db, anna.id, "messages", question, 3, cursor)
+            ids += [one.message.id for one in page.messages]
+            cursor = page.next_cursor
+            if cursor is None:
+                return ids
+
+    monkeypatch.setattr("dating.search.service.SPARE", 1)
+    expected = {question: await ask(question) for question in questions}
+    monkeypatch.setattr("dating.search.lookback.ENOUGH", 1)
+    for few, more in ((5, 20), (1, 1), (1000, 1)):
+        monkeypatch.setattr("dating.search.lookback.FEW", few)
+        monkeypatch.setattr("dating.search.lookback.MORE", more)
+        for question in questions:
+            assert await ask(question) == expected[question], (few, more, question)
+    assert len(expected["собака"]) > 3
 
 
 async def test_an_edit_is_found_by_its_new_words(api: Api) -> None:

@@ -13,6 +13,7 @@ from dating.search.words import (
     find_hits,
     list_words,
     read_question,
+    write_patterns,
     write_query,
     write_terms,
 )
@@ -91,6 +92,7 @@ def test_what_is_kept_and_what_is_asked() -> None:
     """Terms are in every scope; a query asks for beginnings and stems in each."""
     assert write_terms(["5", "7"], "Dogs, dog") == "5_dogs 5_=dog 5_dog 7_dogs 7_=dog 7_dog"
     assert write_query(["5"], ["dogs"]) == '(("5_dogs"* OR "5_=dog" OR "5_dog"))'
+    assert write_patterns(["happy"]) == [["%happ%", r"%\_happy%", r"%\_=happi %", r"%\_happi %"]]
 
 
 @given(st.text())

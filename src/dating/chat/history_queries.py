@@ -8,10 +8,11 @@ from dating.chat.poll_models import PollRow, VoteRow
 from dating.database import Transaction
 
 # Messages `m` as I see them; `mine` is my seat. Whoever adds a condition has asked whether the chat is open to me.
-MESSAGES = f"""
-SELECT m.id, m.chat_id, m.sender_id, c.low_id + c.high_id - m.sender_id AS receiver_id, m.content,
+SHOWN = f"""m.id, m.chat_id, m.sender_id, c.low_id + c.high_id - m.sender_id AS receiver_id, m.content,
        COALESCE(m.form, m.kind) AS kind, {IS_READ} AS is_read, m.created_at, m.client_id, m.reply_to_id, m.edited_at,
-       m.deleted_at IS NOT NULL AS deleted, m.forwarded, m.expires_at, m.links
+       m.deleted_at IS NOT NULL AS deleted, m.forwarded, m.expires_at, m.links"""
+MESSAGES = f"""
+SELECT {SHOWN}
 FROM messages AS m
 JOIN chats AS c ON c.id = m.chat_id
 JOIN members AS mine ON mine.chat_id = m.chat_id AND mine.user_id = :me AND mine.left_at IS NULL

@@ -2,35 +2,78 @@
 
 import json
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from dating.chat.conditions import OPEN, SEEN
-from dating.chat.history_queries import MESSAGES
+from dating.chat.history_queries import SHOWN
 from dating.chat.message_models import MessageRow
 from dating.database import Transaction
 from dating.search.models import NameRow
 
-MOST_GROUPS = 500  # of mine in which messages are found, those of late first
-
 # --- messages ---------------------------------------------------------------------------------------------------------------
 
-MY_GROUPS = """
-SELECT c.id FROM members AS seat JOIN chats AS c ON c.id = seat.chat_id
-WHERE seat.user_id = :me AND seat.left_at IS NULL AND c.kind = 'group' AND c.closed_at IS NULL
-ORDER BY c.last_at DESC LIMIT :limit
+# Each looked up by itself: joined, PostgreSQL reads all chats to find the groups.
+SEATS = """
+SELECT seat.chat_id,
+       (SELECT c.last_at FROM chats AS c WHERE c.id = seat.chat_id AND c.kind = 'group' AND c.closed_at IS NULL) AS group_last_at,
+       (SELECT c.message_count FROM chats AS c WHERE c.id = seat.chat_id) AS said
+FROM members AS seat WHERE seat.user_id = :me AND seat.left_at IS NULL
+"""
+LAST = "SELECT COALESCE(MAX(id), 0) FROM messages"
+LATE = """
+SELECT m.id FROM members AS seat JOIN messages AS m ON m.chat_id = seat.chat_id
+WHERE seat.user_id = :me AND seat.left_at IS NULL AND m.id >= :first AND m.id < :before_id ORDER BY m.id DESC LIMIT :limit
+"""
+# Every one of the words is there, in one of the three ways in which it may be; whatever lacks `part` has none of them.
+MATCHING = """
+WITH given AS MATERIALIZED (SELECT CAST(value AS json_text) AS v FROM json_each(CAST(:patterns AS TEXT))),
+p AS MATERIALIZED (SELECT v ->> 0 AS part, v ->> 1 AS begun, v ->> 2 AS formed, v ->> 3 AS plain FROM given)
+SELECT w.message_id FROM message_words AS w
+WHERE w.message_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
+  AND NOT EXISTS (SELECT 1 FROM p WHERE NOT (w.words LIKE p.part AND (
+      w.words LIKE p.begun ESCAPE '\\' OR w.words || ' ' LIKE p.formed ESCAPE '\\' OR w.words || ' ' LIKE p.plain ESCAPE '\\')))
+ORDER BY w.message_id DESC
 """
 # A function over tsvector and GIN on PostgreSQL, an FTS5 table on SQLite.
 CANDIDATES = """
 SELECT rowid FROM message_fts(CAST(:query AS TEXT)) WHERE rowid < :before_id ORDER BY rowid DESC LIMIT :limit
 """
+# Joined in this order on SQLite, which would else look through all that was ever said in my chats.
 FOUND = f"""
-{MESSAGES} WHERE m.id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
+SELECT {SHOWN}
+FROM messages AS m CROSS JOIN chats AS c CROSS JOIN members AS mine
+WHERE m.id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT))) AND c.id = m.chat_id
+  AND mine.chat_id = m.chat_id AND mine.user_id = :me AND mine.left_at IS NULL
   AND m.deleted_at IS NULL AND {OPEN} AND {SEEN} ORDER BY m.id DESC
 """
 
 
-async def list_groups(tx: Transaction, me: int) -> list[int]:
-    """The groups that I am in."""
-    return await tx.all(int, MY_GROUPS, me=me, limit=MOST_GROUPS)
+class Seat(NamedTuple):
+    """A chat of mine: when somebody last wrote, if it is a group (None: it is none), and how much was said there."""
+
+    chat_id: int
+    group_last_at: int | None
+    said: int
+
+
+async def list_seats(tx: Transaction, me: int) -> list[Seat]:
+    """The chats that I am in."""
+    return [Seat(*row) for row in await tx.all(tuple, SEATS, me=me)]
+
+
+async def find_last(tx: Transaction) -> int:
+    """The id of the newest message of all."""
+    return await tx.one(int, LAST) or 0
+
+
+async def list_late(tx: Transaction, me: int, first: int, before_id: int, limit: int) -> list[int]:
+    """The newest messages of my chats between two ids, whether I may see them or not."""
+    return await tx.all(int, LATE, me=me, first=first, before_id=before_id, limit=limit)
+
+
+async def keep_matching(tx: Transaction, ids: Sequence[int], patterns: Sequence[Sequence[str]]) -> list[int]:
+    """Those of the messages that have all the words, the newest first."""
+    return await tx.all(int, MATCHING, ids=json.dumps(ids), patterns=json.dumps(patterns))
 
 
 async def list_candidates(tx: Transaction, query: str, before_id: int, limit: int) -> list[int]:
@@ -64,10 +107,11 @@ WHERE seat.user_id = :me AND seat.left_at IS NULL AND {OPEN}
       WHERE b.id = :before_id AND o.user_id = :me))
 ORDER BY c.last_at DESC, c.id DESC LIMIT :limit
 """
-# Everybody is met once: at the first of their words that fits.
+# Everybody is met once: at the first of their words that fits. With one lower bound alone: of two, PostgreSQL may begin at the
+# lower one, and read all names up to the other.
 NAMED = """
 SELECT n.word, n.id FROM names AS n
-WHERE n.kind = 'person' AND n.word >= :first AND n.word < :beyond AND (n.word, n.id) > (:after, :id)
+WHERE n.kind = 'person' AND n.word < :beyond AND (n.word, n.id) > (:after, :id)
   AND NOT EXISTS (
       SELECT 1 FROM names AS e WHERE e.kind = 'person' AND e.id = n.id AND e.word >= :first AND e.word < n.word)
 ORDER BY n.word, n.id LIMIT :limit
@@ -95,6 +139,7 @@ async def list_chats(tx: Transaction, me: int, bounds: Sequence[dict[str, str]],
 
 async def list_named(tx: Transaction, bounds: dict[str, str], after: str, id_: int, limit: int) -> list[NameRow]:
     """People with a word between the bounds, whoever may see them, by word and id, after that pair."""
+    after, id_ = max((after, id_), (bounds["first"], 0))
     return await tx.all(NameRow, NAMED, **bounds, after=after, id=id_, limit=limit)
 
 

@@ -23,12 +23,15 @@ from dating.errors import Malformed
 from dating.profiles import service as profiles
 from dating.profiles.models import User
 from dating.search import queries
+from dating.search.lookback import look_back
 from dating.search.models import Finding, Findings, FoundPeople, Kind, Place
+from dating.search.queries import Seat
 from dating.search.words import cut_snippet, read_question, write_query
 
 AT_ONCE = 100  # names looked at together
 SPARE = 10  # messages looked at beyond those that a page wants, since some may not be seen
-MOST_ASKED = 60  # words, each in each scope, that one query asks for
+MOST_GROUPS = 500  # of mine in which messages are found, those of late first
+MOST_ASKED = 200  # words, each in each scope, that one query asks for
 ROUNDS = 10  # such looks for one page, if few may be seen
 MOST_PEOPLE = 100  # that one question brings on all its pages
 SHORT = 2  # letters of a word that is no beginning of others'
@@ -85,14 +88,14 @@ async def find_messages(
     tx: Transaction, me: int, words: list[str], limit: int, before_id: int
 ) -> tuple[list[Message], int | None]:
     """The newest messages before an id that have all the words, and the id before which to go on, if there may be more."""
-    scopes = [str(me), *[f"g{chat_id}" for chat_id in await queries.list_groups(tx, me)]]
+    seats = await queries.list_seats(tx, me)
     many = limit + SPARE
     found: list[Message] = []
     rest: int | None = before_id
     for _ in range(ROUNDS):
         if rest is None or len(found) >= limit:
             break
-        ids = await list_candidates(tx, scopes, words, rest, many)
+        ids = await list_candidates(tx, me, seats, words, rest, many)
         rest = ids[-1] if len(ids) == many else None
         found += await history.complete(tx, me, (await queries.list_found(tx, me, ids))[: limit + 1 - len(found)])
     if len(found) > limit:
@@ -100,11 +103,24 @@ async def find_messages(
     return found, rest
 
 
-async def list_candidates(tx: Transaction, scopes: Sequence[str], words: list[str], before_id: int, many: int) -> list[int]:
-    """The newest messages of any of the scopes that have all the words, whoever may see them.
+async def list_candidates(
+    tx: Transaction, me: int, seats: Sequence[Seat], words: list[str], before_id: int, many: int
+) -> list[int]:
+    """The newest messages of my chats that have all the words, whoever may see them."""
+    ids, before_id = await look_back(tx, me, seats, words, before_id, many)
+    if len(ids) < many:
+        ids += await ask_index(tx, list_scopes(me, seats), words, before_id, many - len(ids))
+    return ids[:many]
 
-    In several queries: GIN compares each term of a query with those before it, so a long one takes the square of its length.
-    """
+
+def list_scopes(me: int, seats: Sequence[Seat]) -> list[str]:
+    """In which parts of the index my messages are: my own, and those of the groups that I am in."""
+    groups = sorted([(seat.group_last_at, seat.chat_id) for seat in seats if seat.group_last_at is not None], reverse=True)
+    return [str(me), *[f"g{chat_id}" for _, chat_id in groups[:MOST_GROUPS]]]
+
+
+async def ask_index(tx: Transaction, scopes: Sequence[str], words: list[str], before_id: int, many: int) -> list[int]:
+    """The newest messages of any of the scopes that have all the words, in several queries if they are many."""
     step = max(1, MOST_ASKED // len(words))
     ids: list[int] = []
     for first in range(0, len(scopes), step):

@@ -101,6 +101,26 @@ def ask(scope: str, word: str) -> str:
     return "(" + " OR ".join([f'"{scope}_{word}"*', f'"{scope}_={base}"', *plain]) + ")"
 
 
+def write_patterns(words: Sequence[str]) -> list[list[str]]:
+    """The same for `LIKE`, on a message as it is kept: for each word what all its forms have, then how `ask` looks for it.
+
+    As a beginning, and as the two forms before a blank.
+    """
+    return [[f"%{share(word, stem(word))}%", *[f"%\\_{end}%" for end in ends(word)]] for word in words]
+
+
+def share(one: str, other: str) -> str:
+    """The beginning that two words have in common."""
+    return one[
+        : next((n for n, (mine, theirs) in enumerate(zip(one, other, strict=False)) if mine != theirs), min(len(one), len(other)))
+    ]
+
+
+def ends(word: str) -> tuple[str, str, str]:
+    """What stands after a scope where a word is."""
+    return word, f"={stem(word)} ", f"{stem(word)} "
+
+
 def is_hit(token: str, words: Iterable[str]) -> bool:
     """Whether a token of a text is what was asked for."""
     return any(found.startswith(word) or stem(found) == stem(word) for found in fold(token) for word in words)
