@@ -6,6 +6,7 @@ import random
 import secrets
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Concatenate, ParamSpec
 
 from dating import idempotency
@@ -28,6 +29,7 @@ logger = logging.getLogger(__name__)
 P = ParamSpec("P")
 
 ROUND = 3600.0  # seconds between sweeps, jittered
+SOON = 300.0  # seconds until a job has its first turn at most
 ANSWERS_KEPT = DAY
 MINUTE = 60.0
 EXPORTING = 3.0  # seconds for which somebody who asked for their data waits at most before it begins
@@ -68,10 +70,15 @@ class Jobs:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def repeat(self, period: float, job: Callable[[], Awaitable[None]]) -> None:
-        """Do a job every so many seconds, jittered, for ever: whatever it ends with."""
+    async def repeat(self, period: float, job: Callable[[], Awaitable[None]], first: float = SOON) -> None:
+        """Do a job every so many seconds, jittered, for ever: whatever it ends with. It begins `first` seconds from now at most.
+
+        So what is done by the hour is done also where a server is started anew more often than that.
+        """
+        pause = min(period, first)
         while True:
-            await asyncio.sleep(period * random.uniform(0.8, 1.2))
+            await asyncio.sleep(pause * random.uniform(0.8, 1.2))
+            pause = period
             try:
                 await job()
             except Unavailable:
@@ -117,22 +124,39 @@ class Jobs:
         await self._db.write(exclusions.lift_expired)
 
     async def sweep(self) -> None:
-        """Drop everything whose time is over, and seal the addresses that are not sealed yet."""
-        now = self._db.clock()
-        await self._trim_inboxes(now - self._settings.inbox_days * DAY)
-        await self._drain(idempotency.forget, now - ANSWERS_KEPT)
-        await self._drain(redis_tickets.forget)
-        await self._drain(accounts.sweep)
-        await self._drain(reports.forget, now - self._settings.report_days * DAY)
-        await self._db.write(standing_queries.forget_lessons)
-        await self._db.write(picks.forget)
-        await self._db.write(boost_queries.forget)
-        await self._drain(invites.sweep)
-        await self._drain(limit_queries.forget, now - DAY)
-        await exports.forget(self._db)
-        await exposure.sweep(self._db)
-        await addresses.seal_missing(self._db, self._settings)
-        await indexing.merge(self._db)
+        """Drop everything whose time is over, and seal the addresses that are not sealed yet.
+
+        A step that fails keeps none of the others from their work. Raises what failed; at once, when the database is away.
+        """
+        failures: list[Exception] = []
+        for step in self._list_steps(self._db.clock()):
+            try:
+                await step()
+            except Unavailable:
+                raise
+            except Exception as error:
+                failures.append(error)
+        if failures:
+            raise ExceptionGroup("steps of a sweep failed", failures)
+
+    def _list_steps(self, now: int) -> list[Callable[[], Awaitable[object]]]:
+        """What a sweep does, in this order."""
+        return [
+            partial(self._trim_inboxes, now - self._settings.inbox_days * DAY),
+            partial(self._drain, idempotency.forget, now - ANSWERS_KEPT),
+            partial(self._drain, redis_tickets.forget),
+            partial(self._drain, accounts.sweep),
+            partial(self._drain, reports.forget, now - self._settings.report_days * DAY),
+            partial(self._db.write, standing_queries.forget_lessons),
+            partial(self._db.write, picks.forget),
+            partial(self._db.write, boost_queries.forget),
+            partial(self._drain, invites.sweep),
+            partial(self._drain, limit_queries.forget, now - DAY),
+            partial(exports.forget, self._db),
+            partial(exposure.sweep, self._db),
+            partial(addresses.seal_missing, self._db, self._settings),
+            partial(indexing.merge, self._db),
+        ]
 
     async def _drain(
         self, step: Callable[Concatenate[Transaction, P], Awaitable[int]], *args: P.args, **options: P.kwargs

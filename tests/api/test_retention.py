@@ -2,9 +2,14 @@
 
 import json
 
+import pytest
+
 from dating import idempotency
+from dating.chat import limit_queries
+from dating.chat.limit_models import Sending
 from dating.clock import DAY, SECOND
-from dating.database import SWEPT, Transaction
+from dating.database import SWEPT, DatabaseAway, Transaction
+from dating.jobs import Jobs
 from dating.realtime import redis_tickets
 from dating.tokens import Identity
 from tests.api.messenger import do, make_group
@@ -16,6 +21,7 @@ LIVES = {
     "tickets": 30 * SECOND,
     "codes": 15 * MINUTE,
     "answers": DAY,
+    "newcomer_sends": DAY,
     "exports": DAY,
     "invites": 7 * DAY,
     "inbox": 30 * DAY,
@@ -58,6 +64,7 @@ async def write_down(tx: Transaction, me: Person, other: Person) -> None:
     await redis_tickets.keep(tx, "token", Identity(me.id, 1, "user", 0), 30)
     await tx.run(SHOWN, day=tx.now // DAY, me=me.id, other=other.id, now=tx.now)
     await tx.run(CLOSE, other=other.id, now=tx.now)
+    await limit_queries.keep(tx, [Sending(0, me.id, 1, "digest", 0)])
 
 
 async def find_kept(api: Api) -> set[str]:
@@ -99,3 +106,28 @@ async def test_a_sweep_drops_a_part_at_a_time(api: Api) -> None:
     await db.write(answer, 2 * SWEPT + 1, 2 * SWEPT + 2)
     await api.app.state.jobs.sweep()
     assert await api.count("answers") == 1
+
+
+async def test_a_step_that_fails_keeps_none_from_its_work(api: Api) -> None:
+    """What comes after it is dropped all the same, and the sweep says what failed; a database that is away ends it at once."""
+    await live(api)
+    db = api.app.state.db
+    start = db.clock()
+    db.clock = lambda: start + 20_000 * DAY
+    jobs = Failing(api.app.state.settings, db, lambda since: set())
+    with pytest.raises(ExceptionGroup) as failed:
+        await jobs.sweep()
+    assert [type(error) for error in failed.value.exceptions] == [ZeroDivisionError]
+    assert await find_kept(api) == {"inbox"} | {rows for rows, life in LIVES.items() if life == 10_000 * DAY}
+    jobs.failure = DatabaseAway(retry_after=1)
+    with pytest.raises(DatabaseAway):
+        await jobs.sweep()
+
+
+class Failing(Jobs):
+    """Its first step fails."""
+
+    failure: Exception = ZeroDivisionError()
+
+    async def _trim_inboxes(self, before: int) -> None:
+        raise self.failure

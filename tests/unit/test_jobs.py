@@ -33,3 +33,21 @@ async def test_a_job_that_failed_is_tried_again(tmp_path: Path, failure: Excepti
         rounds.cancel()
     [record] = [record for record in caplog.records if record.name == "dating.jobs"]
     assert (record.job, record.exc_info is not None) == ("sow", isinstance(failure, ZeroDivisionError))  # type: ignore[attr-defined]
+
+
+async def test_what_is_done_by_the_hour_begins_soon(tmp_path: Path) -> None:
+    """A server that is started anew every half an hour drops what is over, too."""
+    settings = Settings(database_path=tmp_path / "dating.db")
+    jobs = Jobs(settings, connect(settings), lambda since: set())
+    turns: list[None] = []
+
+    async def sow() -> None:
+        turns.append(None)
+
+    rounds = asyncio.create_task(jobs.repeat(3600.0, sow, first=0.001))
+    async with asyncio.timeout(10):
+        while not turns:
+            await asyncio.sleep(0.001)
+    await asyncio.sleep(0.05)
+    rounds.cancel()
+    assert len(turns) == 1
