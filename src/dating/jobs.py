@@ -18,6 +18,8 @@ from dating.clock import DAY
 from dating.database import SWEPT, Database, Transaction
 from dating.errors import Unavailable
 from dating.matching import boost_queries, exposure, fairness, picks, standing_queries
+from dating.matching.exposure_queries import HOUR
+from dating.matching.weights import read_weights
 from dating.profiles import service as profiles
 from dating.realtime import inbox, redis_tickets
 from dating.safety import reports
@@ -141,6 +143,8 @@ class Jobs:
 
     def _list_steps(self, now: int) -> list[Callable[[], Awaitable[object]]]:
         """What a sweep does, in this order."""
+        weights = read_weights(self._settings)
+        joined = now - round(weights.first_hours * HOUR)
         return [
             partial(self._trim_inboxes, now - self._settings.inbox_days * DAY),
             partial(self._drain, idempotency.forget, now - ANSWERS_KEPT),
@@ -150,6 +154,7 @@ class Jobs:
             partial(self._db.write, standing_queries.forget_lessons),
             partial(self._db.write, picks.forget),
             partial(self._db.write, boost_queries.forget),
+            partial(self._drain, profiles.forget_newcomers, joined, weights.first_impressions),
             partial(self._drain, invites.sweep),
             partial(self._drain, limit_queries.forget, now - DAY),
             partial(exports.forget, self._db),

@@ -199,6 +199,7 @@ ONE_PROCESS = {
     "api/test_hub.py": 15,
     "api/test_location_attacks.py": 3,
     "api/test_migrations.py": 7,
+    "api/test_newcomers.py": 2,
     "api/test_operations.py": 4,
     "api/test_profiles.py": 1,
     "api/test_explain.py": 2,

@@ -114,6 +114,28 @@ FROM profiles q JOIN users u ON u.id = q.user_id
 WHERE q.user_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
   AND q.gender & :seeks <> 0 AND (q.discoverable OR {LIKES_ME}) AND {MEETS}
 """
+
+
+def newcomers_by(column: str) -> str:
+    """The statement that names those in lanes of one fineness who joined lately and lack impressions, the oldest account first.
+
+    A CROSS JOIN is read in its order by SQLite: lane after lane, in an index that holds newcomers only.
+    """
+    return f"""
+SELECT q.user_id FROM json_each(CAST(:lanes AS TEXT)) l CROSS JOIN profiles q
+WHERE q.is_new AND q.{column} = CAST(l.value AS BIGINT)
+  AND EXISTS (SELECT 1 FROM users u WHERE u.id = q.user_id AND u.created_at > :joined_after)
+  AND NOT EXISTS (SELECT 1 FROM standings s WHERE s.user_id = q.user_id AND s.ever_shown >= :enough)
+  AND {FITS}
+ORDER BY q.user_id LIMIT :limit
+"""
+
+
+NEW_AREA = newcomers_by("area_lane")
+NEW_REGION = newcomers_by("region_lane")
+NEW_EARTH = newcomers_by("gender")
+NEW_BY: dict[Fineness, str] = {"area": NEW_AREA, "region": NEW_REGION, "earth": NEW_EARTH}
+
 TRAITS = """
 SELECT user_id, born, x, y, z FROM profiles WHERE user_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
 """
@@ -171,6 +193,13 @@ class Fitting(Card, frozen=True, kw_only=True):
     """Somebody who still fits, and whether they like me."""
 
     likes_me: bool
+
+
+class Need(msgspec.Struct, frozen=True):
+    """Who is a newcomer: whoever joined after that (microseconds) and was shown less than `enough` times."""
+
+    joined_after: int
+    enough: int
 
 
 class Trait(msgspec.Struct, frozen=True):
@@ -243,6 +272,12 @@ async def fitting(tx: Transaction, ids: list[int], rules: Parameters) -> dict[in
     """Those of these people who fit now."""
     rows = await tx.all(Fitting, FITTING, ids=msgspec.json.encode(ids).decode(), **rules)
     return {row.user_id: row for row in rows}
+
+
+async def newcomers(tx: Transaction, sql: str, lanes: list[int], need: Need, limit: int, rules: Parameters) -> list[int]:
+    """The first of these lanes who fit and lack impressions, the oldest account first."""
+    encoded = msgspec.json.encode(lanes).decode()
+    return await tx.all(int, sql, lanes=encoded, joined_after=need.joined_after, enough=need.enough, limit=limit, **rules)
 
 
 async def traits(tx: Transaction, ids: list[int]) -> list[Trait]:

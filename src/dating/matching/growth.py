@@ -14,9 +14,10 @@ from dating.clock import DAY
 from dating.database import Transaction
 from dating.matching import candidate_queries as queries
 from dating.matching import candidates, scoring
-from dating.matching.candidate_queries import Entry, Liker
-from dating.matching.candidates import END, Hunt
+from dating.matching.candidate_queries import Entry, Liker, Need
+from dating.matching.candidates import END, LANES_REACH_KM, Hunt
 from dating.matching.decks import Card, Deck
+from dating.matching.exposure_queries import HOUR
 from dating.matching.index import Index
 from dating.matching.ranking import Weights
 from dating.matching.widening import Question
@@ -24,6 +25,7 @@ from dating.matching.widening import Question
 AT_ONCE = 400
 LIKERS = 60
 RANKED = 200
+NEWCOMERS = 40  # a fifth of the cards
 
 
 async def grow(tx: Transaction, question: Question, deck: Deck, weights: Weights, index: Index | None) -> Deck:
@@ -31,7 +33,7 @@ async def grow(tx: Transaction, question: Question, deck: Deck, weights: Weights
     if not question.first.seeks:
         return replace(deck, short=True)
     if not deck.short:
-        likers, others = await find(tx, question.first, deck, index)
+        likers, others = await find(tx, question.first, deck, weights, index)
         if likers or others:
             grown = await rank(tx, question.first, 0, deck, (likers, others), weights)
             return replace(grown, short=grown.left - deck.left < LIKERS)
@@ -40,7 +42,7 @@ async def grow(tx: Transaction, question: Question, deck: Deck, weights: Weights
 
 async def look_around(tx: Transaction, question: Question, deck: Deck, weights: Weights, index: Index | None) -> Deck:
     """The deck with those at the widest step and before, step after step; fewer than `LIKERS` are all of them."""
-    likers, others = await find(tx, question.widest, deck, index)
+    likers, others = await find(tx, question.widest, deck, weights, index)
     if len(likers) >= LIKERS or len(others) >= RANKED:
         return await go_by_steps(tx, question, deck, weights, index)
     placed = {one.user_id: question.place(one) for one in await queries.traits(tx, likers + others)} if likers or others else {}
@@ -56,7 +58,7 @@ async def go_by_steps(tx: Transaction, question: Question, deck: Deck, weights: 
     count = len(deck.cards)
     for step, hunt in enumerate(question.hunts):
         if hunt is not None and len(deck.cards) < count + LIKERS:
-            deck = await rank(tx, hunt, step, deck, await find(tx, hunt, deck, index), weights)
+            deck = await rank(tx, hunt, step, deck, await find(tx, hunt, deck, weights, index), weights)
     return deck
 
 
@@ -70,10 +72,22 @@ async def rank(tx: Transaction, hunt: Hunt, step: int, deck: Deck, people: tuple
     return replace(deck, cards=deck.cards + tuple(Card(slot, step) for slot in slots))
 
 
-async def find(tx: Transaction, hunt: Hunt, deck: Deck, index: Index | None) -> tuple[list[int], list[int]]:
+async def find(tx: Transaction, hunt: Hunt, deck: Deck, weights: Weights, index: Index | None) -> tuple[list[int], list[int]]:
     """Who likes me and fits, and others who fit, as far as they are not in the deck."""
     known = deck.known
-    return await find_likers(tx, hunt, known), await find_others(tx, hunt, known, index)
+    likers, others = await find_likers(tx, hunt, known), await find_others(tx, hunt, known, index)
+    newcomers = await find_newcomers(tx, hunt, weights)
+    return likers, others + [one for one in newcomers if one not in known.union(others)]
+
+
+async def find_newcomers(tx: Transaction, hunt: Hunt, weights: Weights) -> list[int]:
+    """Those who fit and lack impressions, whose time ends first."""
+    if not weights.first_impressions or not weights.newcomer_share:
+        return []
+    fineness, lanes = candidates.choose_lanes(hunt, LANES_REACH_KM[1:])
+    need = Need(tx.now - round(weights.first_hours * HOUR), weights.first_impressions)
+    rules = hunt.rules | {"without_likers": True}
+    return await queries.newcomers(tx, queries.NEW_BY[fineness], lanes, need, NEWCOMERS, rules)
 
 
 async def find_likers(tx: Transaction, hunt: Hunt, known: set[int]) -> list[int]:

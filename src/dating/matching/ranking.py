@@ -260,13 +260,13 @@ def sort(people: People, scores: Floats) -> Indexes:
 
 
 def find_newcomers(people: People, order: Indexes, weights: Weights) -> Indexes:
-    """Rows of those who joined lately and lack impressions, who lacks most first, then the best."""
+    """Rows of those who joined lately and lack impressions: whose time ends first, then who lacks most, then the best."""
     if people.joined_hours is None:
         return np.zeros(0, np.int64)
     joined, shown = tidy(people, "joined_hours", HUGE), tidy(people, "ever_shown")
     lacking = (joined < weights.first_hours) & (shown < weights.first_impressions)
     found = order[lacking[order]]
-    ordered: Indexes = found[np.argsort(shown[found], kind="stable")]
+    ordered: Indexes = found[np.lexsort((shown[found], -joined[found]))]
     return ordered
 
 

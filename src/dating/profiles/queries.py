@@ -16,8 +16,18 @@ ACCOUNT = """
 SELECT username, email, role, email_verified_at IS NOT NULL AS verified FROM users WHERE id = :user_id
 """
 CREATE = """
-INSERT INTO profiles (user_id, near_lane, area_lane, region_lane, last_active, recency)
-VALUES (:user_id, 8, 8, 8, :last_active, :recency)
+INSERT INTO profiles (user_id, near_lane, area_lane, region_lane, last_active, recency, is_new)
+VALUES (:user_id, 8, 8, 8, :last_active, :recency, TRUE)
+"""
+NO_LONGER_NEW = """
+UPDATE profiles SET is_new = FALSE WHERE user_id IN (
+    SELECT p.user_id FROM profiles p
+    WHERE p.is_new AND (
+        EXISTS (SELECT 1 FROM users u WHERE u.id = p.user_id AND u.created_at < :before)
+        OR EXISTS (SELECT 1 FROM standings s WHERE s.user_id = p.user_id AND s.ever_shown >= :enough)
+    )
+    LIMIT :most
+)
 """
 SAVE = """
 UPDATE profiles SET
@@ -79,6 +89,11 @@ async def account(tx: Transaction, user_id: int) -> Account | None:
 async def create(tx: Transaction, user_id: int, last_active: int, recency: int) -> None:
     """An empty profile."""
     await tx.run(CREATE, user_id=user_id, last_active=last_active, recency=recency)
+
+
+async def forget_newcomers(tx: Transaction, before: int, enough: int, most: int) -> int:
+    """Count people as newcomers no more who joined before that or were shown often enough; how many, at most `most`."""
+    return await tx.run(NO_LONGER_NEW, before=before, enough=enough, most=most)
 
 
 async def save(tx: Transaction, row: dict[str, object]) -> None:

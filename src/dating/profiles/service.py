@@ -14,7 +14,7 @@ from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from dating.clock import DAY, SECOND, rfc3339, today
-from dating.database import Database, Transaction
+from dating.database import SWEPT, Database, Transaction
 from dating.errors import FieldError, Malformed
 from dating.idempotency import Commit
 from dating.profiles import places, queries
@@ -123,6 +123,11 @@ async def touch(tx: Transaction, user_ids: list[int]) -> None:
     """Note that these people are active now, to ten minutes."""
     if user_ids:
         inbox.disclose(tx, await queries.touch(tx, user_ids, *(round_down(tx.now, unit) for unit in (SLOT, HOUR, DAY))))
+
+
+async def forget_newcomers(tx: Transaction, before: int, enough: int) -> int:
+    """Let some who joined before that, or were shown often enough, be newcomers no more; how many, `SWEPT` at most."""
+    return await queries.forget_newcomers(tx, before, enough, SWEPT)
 
 
 async def require_profile(tx: Transaction, user_id: int) -> Profile:
