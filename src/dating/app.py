@@ -30,7 +30,7 @@ from dating.idempotency import provide_commit
 from dating.jobs import Jobs
 from dating.matching import routes as matching
 from dating.matching.decks import Decks
-from dating.matching.feed import Feed
+from dating.matching.feed import MANY, Feed
 from dating.matching.index import Index
 from dating.migrate import bring_up
 from dating.moderation import routes as moderation
@@ -83,8 +83,8 @@ def create_app(settings: Settings) -> Litestar:
     def seen_since(moment: float) -> set[int]:
         return doorkeeper.seen_since(moment) | {session.identity.user_id for session in hub.sessions()}
 
-    index = Index() if settings.candidate_index == "memory" else None
-    feed = Feed(db, index) if index is not None else None
+    index = Index() if settings.candidate_index != "sql" else None
+    feed = Feed(db, index, MANY if settings.candidate_index == "auto" else 0) if index is not None else None
     watcher = Watcher(settings, db, shared.bus, hub.say)
     state = State(
         {

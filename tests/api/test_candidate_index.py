@@ -27,7 +27,7 @@ from dating.profiles import service as profiles
 from dating.profiles.models import Dealbreaker, Place, PreferenceChanges, ProfileFields, SettingChanges
 from dating.realtime.inbox import Missed
 from dating.settings import Settings
-from tests.api.test_search_oracle import NOW, World
+from tests.api.test_search_oracle import ADD_USER, NOW, World
 from tests.kit import Person, running
 
 SIZE = 200
@@ -187,6 +187,32 @@ async def test_stale_index_shows_nobody_wrongly(town: Town) -> None:
         assert {one.id for one in page.people} <= set().union(*[found for found in fits if found])
         shown += len(page.people)
     assert shown > 50
+
+
+@pytest.mark.one_process("asks the database and an index, no server")
+async def test_few_people_need_no_index(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Below its least number of people an index stays empty, and the database is asked; it begins when they have become many."""
+    monkeypatch.setattr(feed, "GROWING", 0.02)
+    index = Index()
+    waiting = Feed(town.db, index, SIZE + 1)
+    await waiting.start()
+    waiting.hear([Missed()])
+    await asyncio.sleep(0.1)
+    assert (index.ready, index.count, waiting.whole) == (False, 0, True)
+    assert (await town.db.read(deck.draw, 1, Search(), None, DEFAULT, index=index)).people
+    await town.db.write(settle, SIZE + 1)
+    async with asyncio.timeout(20):
+        while not index.ready:
+            await asyncio.sleep(0.02)
+    await town.feed.settled()
+    assert index.count == town.index.count > 0
+    await waiting.close()
+
+
+async def settle(tx: Transaction, user_id: int) -> None:
+    """One person more."""
+    await tx.run(ADD_USER, name=f"late{user_id}", banned=None)
+    await profiles.create(tx, user_id, ProfileFields())
 
 
 async def fit(tx: Transaction, hunt: candidates.Hunt, ids: list[int]) -> set[int]:

@@ -2,11 +2,15 @@
 
 Commits name the people they changed (`realtime.inbox.Changed`), and the bus carries that to every process. What was
 changed is read from the database, so a name too many, twice or late does no harm. Where names may have been lost (`Missed`),
-everybody is read again, once it has been quiet for a while.
+everybody is read again, once it has been quiet for a while. Where there are few people, none of this happens and the index stays
+empty (not `ready`): the database answers as fast, and knows of every change at once. It is looked at now and then whether they
+have become many.
 """
 
 import asyncio
+import ctypes
 import logging
+import sys
 import time
 
 from dating.database import Database
@@ -18,8 +22,11 @@ from dating.realtime.inbox import Changed, Missed
 
 logger = logging.getLogger(__name__)
 
-AT_ONCE = 20_000  # people that one statement reads at the start …
+MANY = 50_000  # accounts from which on the index is worth its memory
+GROWING = 3600.0  # seconds after which fewer are counted again
+AT_ONCE = 5_000  # people that one statement reads at the start: the fewer, the less memory is left in pieces …
 GENTLY = 2_000  # … and while others are being served
+TOLD = 20_000  # accounts from which on progress is told
 SOME = 500  # changed people that one statement reads
 PAUSE = 0.05  # seconds in which changes are gathered
 QUIET = 30.0  # seconds without a loss after which everybody is read again
@@ -27,19 +34,21 @@ RETRY = 1.0
 
 
 class Feed:
-    """The task that feeds one index."""
+    """The task that feeds one index, as soon as there are `least` accounts."""
 
-    def __init__(self, db: Database, index: Index) -> None:
+    def __init__(self, db: Database, index: Index, least: int = 0) -> None:
         self._db = db
         self._index = index
+        self._least = least
+        self._begun = False
         self._changed: set[int] = set()
         self._missed: float | None = None
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Read everybody, then follow. Raises DatabaseAway."""
-        await self._load(AT_ONCE)
+        """Read everybody if they are many, then follow. Raises DatabaseAway."""
+        await self._begin(AT_ONCE)
         self._task = asyncio.create_task(self._follow())
 
     async def close(self) -> None:
@@ -50,7 +59,7 @@ class Feed:
 
     def hear(self, notices: list[object]) -> None:
         """What commits and the bus have to say."""
-        for notice in notices:
+        for notice in notices if self._begun else ():
             if isinstance(notice, Changed):
                 self._changed.update(notice.people)
                 self._news.set()
@@ -68,11 +77,20 @@ class Feed:
         while not self.whole:
             await asyncio.sleep(0.01)
 
+    async def _begin(self, at_once: int) -> None:
+        if not self._begun and await self._db.read(queries.last) >= self._least:
+            self._begun = True
+            try:
+                await self._load(at_once)
+            except BaseException:
+                self._begun = False
+                raise
+
     async def _follow(self) -> None:
         while True:
             await self._wait()
             try:
-                await self._catch_up()
+                await (self._catch_up() if self._begun else self._begin(GENTLY))
             except Unavailable:
                 logger.warning("the candidate index lags behind: the database is away")
                 await asyncio.sleep(RETRY)
@@ -82,7 +100,10 @@ class Feed:
                 await asyncio.sleep(RETRY)
 
     async def _wait(self) -> None:
-        """Until something is new, or until it has been quiet for long enough after a loss."""
+        """Until something is new, or until it has been quiet for long enough after a loss; until there may be more people."""
+        if not self._begun:
+            await asyncio.sleep(GROWING)
+            return
         try:
             async with asyncio.timeout(None if self._missed is None else QUIET):
                 await self._news.wait()
@@ -119,6 +140,8 @@ class Feed:
             told = report(told, after, last)
         base = await asyncio.to_thread(Table.join, parts)
         self._index.fill(await asyncio.to_thread(Index.sort, base, Table.empty(0), cells))
+        del parts, base
+        await asyncio.to_thread(give_back)
         size, seconds = self._index.nbytes / 1e6, time.monotonic() - started
         logger.info("candidate index: %s people in %.1f s, %.0f MB", f"{self._index.count:,}", seconds, size)
 
@@ -134,7 +157,15 @@ class Feed:
 def report(told: int, after: int, last: int) -> int:
     """A line of progress for each tenth of the way; the tenth that was told last."""
     tenth = min(9, 10 * after // max(1, last))
-    if last > AT_ONCE and tenth > told:
+    if last > TOLD and tenth > told:
         logger.info("candidate index: %d %% read", 10 * tenth)
         return tenth
     return told
+
+
+def give_back() -> None:
+    """Let the C library return to the system what is free in it, where it can: tens of megabytes after everybody was read."""
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
