@@ -55,6 +55,16 @@ def family(pid: int) -> list[int]:
     return [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
 
 
+def family_seconds(pid: int) -> float:
+    """The CPU time of a process and of all children that it has or had, in seconds."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    spent = sum(map(int, fields[11:15])) / TICKS
+    for child in family(pid)[1:]:
+        with contextlib.suppress(FileNotFoundError):  # it ends just now
+            spent += cpu_seconds(child)
+    return spent
+
+
 def resident_bytes(pid: int) -> int:
     """The memory of a process that is resident now, in bytes."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
