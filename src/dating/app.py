@@ -85,6 +85,7 @@ def create_app(settings: Settings) -> Litestar:
 
     index = Index() if settings.candidate_index != "sql" else None
     feed = Feed(db, index, MANY if settings.candidate_index == "auto" else 0) if index is not None else None
+    postbox = make_mailer(settings)
     watcher = Watcher(settings, db, shared.bus, hub.say)
     state = State(
         {
@@ -98,9 +99,9 @@ def create_app(settings: Settings) -> Litestar:
             "metrics": metrics,
             "readiness": watch(db, hub, metrics),
             "passwords": Passwords(settings),
-            "mailer": make_mailer(settings),
+            "mailer": postbox,
             "screener": Screener(settings, db),
-            "jobs": Jobs(settings, db, seen_since),
+            "jobs": Jobs(settings, db, postbox, seen_since),
             "decks": Decks(),
             "index": index,
             "feed": feed,

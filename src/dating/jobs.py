@@ -12,6 +12,7 @@ from typing import Concatenate, ParamSpec
 from dating import idempotency
 from dating.accounts import addresses, exclusions, exports
 from dating.accounts import service as accounts
+from dating.accounts.mail import Postbox
 from dating.calls import service as calls
 from dating.chat import expiry, invites, limit_queries
 from dating.clock import DAY
@@ -45,9 +46,10 @@ class Jobs:
     `seen_since` tells who was here after a moment (seconds since the epoch).
     """
 
-    def __init__(self, settings: Settings, db: Database, seen_since: Callable[[float], set[int]]) -> None:
+    def __init__(self, settings: Settings, db: Database, postbox: Postbox, seen_since: Callable[[float], set[int]]) -> None:
         self._settings = settings
         self._db = db
+        self._postbox = postbox
         self._seen_since = seen_since
         self._name = secrets.token_hex(8)
         self._tasks: list[asyncio.Task[None]] = []
@@ -118,7 +120,7 @@ class Jobs:
 
     async def make_exports(self) -> None:
         """The archives that people have asked for."""
-        while await exports.make_next(self._db):
+        while await exports.make_next(self._db, self._postbox):
             pass
 
     async def lift_suspensions(self) -> None:

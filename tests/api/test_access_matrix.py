@@ -131,6 +131,7 @@ MATRIX = {
     "DELETE /me": Row(signed_in(200), password),
     "GET /me": Row(signed_in(200)),
     "GET /me/export": Row(signed_in(202)),
+    "POST /me/export": Row(signed_in(202), password),
     "GET /me/export/{token}": Row(signed_in(404)),
     "PUT /me/contacts": BOOK,
     "POST /me/contacts": BOOK,

@@ -3,12 +3,14 @@
 import asyncio
 from typing import Any
 
-from dating.accounts import export, export_queries, exports
+from dating.accounts import export, export_queries, exports, guessing
 from dating.clock import DAY
 from dating.jobs import Jobs
+from dating.settings import Settings
 from tests.api.messenger import listen
 from tests.api.test_export import order
 from tests.kit import PASSWORD, Api
+from tests.post import mailing
 
 
 async def count(api: Api) -> int:
@@ -83,7 +85,7 @@ async def test_whoever_made_it_may_die(api: Api) -> None:
     if claimed_at is None:  # another process was quicker
         await order(anna)
         return
-    assert not await exports.make_next(db)
+    assert not await exports.make_next(db, api.app.state.mailer)
     assert (await anna.get("/me/export")).status_code == 202
     shift(api, exports.CLAIMED)
     url = await order(anna)
@@ -104,3 +106,40 @@ async def test_deleting_the_account_deletes_it(api: Api) -> None:
         assert (await person.request("DELETE", "/me", json={"password": PASSWORD})).status_code == 200
     await db.write(exports.keep, berta.id, claimed_at or db.clock(), archive)
     assert await count(api) == 0
+
+
+async def test_the_password_is_asked_for(api: Api) -> None:
+    """Ten minutes after signing in only the password opens it; a wrong one never does."""
+    anna = await api.person()
+    await refuse(403, "wrong_password", anna.post("/me/export", json={"password": "wrong horse battery"}))
+    url = await order(anna)
+    assert (await anna.get("/me/export")).status_code == 200
+    shift(api, guessing.RECENT)
+    await refuse(403, "password_needed", *[anna.get("/me/export") for _ in range(3)])
+    assert await order(anna) != url
+
+
+async def test_wrong_passwords_are_counted(settings: Settings) -> None:
+    """Whoever holds a session of somebody else cannot guess by asking for an archive; neither answer nor letter says more."""
+    async with mailing(settings, rate_limits=True, limit_login="3/minute") as (api, office):
+        anna = await api.person(email="anna@example.org")
+        statuses = [(await anna.post("/me/export", json={"password": f"wrong {n} battery"})).status_code for n in range(5)]
+        assert (statuses[0], statuses[-1]) == (403, 429)
+        assert "A copy of your data was asked for" not in [letter["Subject"] for letter in await office.wait(1)]
+
+
+async def test_its_owner_is_mailed_without_a_link(settings: Settings) -> None:
+    """One letter when it is asked for, one when it is ready, however often one asks meanwhile; no letter has what opens it."""
+    async with mailing(settings) as (api, office):
+        anna = await api.person(email="anna@example.org")
+        await office.wait(1)
+        url = await order(anna)
+        assert (await anna.get("/me/export")).status_code == 200
+        letters = (await office.wait(3))[1:]
+        subjects = ["A copy of your data was asked for", "The copy of your data is ready"]
+        assert [(letter["To"], letter["Subject"]) for letter in letters] == [("anna@example.org", one) for one in subjects]
+        assert not [
+            letter for letter in letters if url.rsplit("/", 1)[1] in letter.as_string() or "/me/export" in letter.as_string()
+        ]
+        assert (await anna.get(await order(anna))).status_code == 200
+        assert len(office.letters) == 3

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from dating.accounts.mail import make_mailer
 from dating.database import Transaction, connect
 from dating.jobs import Jobs
 from dating.matching import boosts, deck
@@ -108,7 +109,7 @@ async def test_a_boost_ends_after_its_time(settings: Settings) -> None:
     db.clock = lambda: NOW + 30 * MINUTE
     assert find_boosted(await ask(db, Decks(), 2)) == []
     assert await db.read(lambda tx: tx.all(int, "SELECT impressions FROM boosts")) == [1]
-    await Jobs(settings, db, lambda since: set()).sweep()
+    await Jobs(settings, db, make_mailer(settings), lambda since: set()).sweep()
     assert await db.read(lambda tx: tx.all(int, "SELECT impressions FROM boosts")) == []
     await db.close()
 

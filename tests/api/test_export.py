@@ -86,11 +86,11 @@ ELSEWHERE = {
 async def order(person: Person) -> str:
     """Have an archive made, here or by whichever process is first; its link."""
     async with asyncio.timeout(30):
-        while (answer := await person.get("/me/export")).status_code != 200:
+        while (answer := await person.post("/me/export", json={"password": PASSWORD})).status_code != 200:
             assert (answer.status_code, answer.json()) == (202, {"status": "preparing", "url": None, "expires_at": None}), (
                 answer.text
             )
-            await exports.make_next(person.api.app.state.db)
+            await exports.make_next(person.api.app.state.db, person.api.app.state.mailer)
     return str(answer.json()["url"])
 
 

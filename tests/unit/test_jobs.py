@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from dating.accounts.mail import make_mailer
 from dating.database import DatabaseAway, connect
 from dating.jobs import Jobs
 from dating.settings import Settings
@@ -15,7 +16,7 @@ from dating.settings import Settings
 async def test_a_job_that_failed_is_tried_again(tmp_path: Path, failure: Exception, caplog: pytest.LogCaptureFixture) -> None:
     """Neither a database that is away nor a mistake of ours ends a job for good, and the log has it."""
     settings = Settings(database_path=tmp_path / "dating.db")
-    jobs = Jobs(settings, connect(settings), lambda since: set())
+    jobs = Jobs(settings, connect(settings), make_mailer(settings), lambda since: set())
     turns = 0
     again = asyncio.Event()
 

@@ -33,9 +33,9 @@ async def find(tx: Transaction, user_id: int) -> ExportRow | None:
     return await tx.one(ExportRow, FIND, user_id=user_id, now=tx.now)
 
 
-async def ask(tx: Transaction, user_id: int, dies_at: int) -> None:
-    """Put the person's wish into the queue, unless it is there."""
-    await tx.run(ASK, user_id=user_id, now=tx.now, dies_at=dies_at)
+async def ask(tx: Transaction, user_id: int, dies_at: int) -> bool:
+    """Put the person's wish into the queue; False when it is there."""
+    return await tx.run(ASK, user_id=user_id, now=tx.now, dies_at=dies_at) == 1
 
 
 async def link(tx: Transaction, user_id: int, link_hash: str) -> int | None:

@@ -13,10 +13,14 @@ the operation: whoever holds a session of somebody else cannot guess by it.
 from dating.accounts import queries
 from dating.accounts.models import Account
 from dating.accounts.passwords import Passwords
-from dating.database import Database
+from dating.clock import SECOND
+from dating.database import Database, Transaction
 from dating.errors import Forbidden, Unauthorized
 from dating.throttle import Throttle
 from dating.tokens import Identity, InvalidToken
+
+RECENT = 600 * SECOND
+"""Microseconds for which having signed in is as good as saying the password once more."""
 
 
 class WrongCredentials(Unauthorized):
@@ -31,6 +35,13 @@ class WrongPassword(Forbidden):
 
     code = "wrong_password"
     detail = "The password is wrong."
+
+
+class PasswordNeeded(Forbidden):
+    """403: signed in some time ago, and this needs the password once more."""
+
+    code = "password_needed"
+    detail = "Say your password once more: POST the same path with it, or sign in again."
 
 
 async def forgive(throttle: Throttle, given: str, address: str) -> None:
@@ -49,3 +60,9 @@ async def confirm(db: Database, passwords: Passwords, throttle: Throttle, me: Id
         raise WrongPassword
     await throttle.clear("login", f"#{me.user_id}")
     return account
+
+
+async def require_recent(tx: Transaction, me: Identity) -> None:
+    """Whether I have just signed in on this device. Raises PasswordNeeded."""
+    if not await queries.was_opened_since(tx, me.user_id, me.session_id, tx.now - RECENT):
+        raise PasswordNeeded

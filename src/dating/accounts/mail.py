@@ -201,6 +201,27 @@ def write_change(to: str) -> Letter:
     )
 
 
+def write_export_asked(to: str) -> Letter:
+    """Says that an archive was asked for."""
+    return Letter(
+        to,
+        "A copy of your data was asked for",
+        "A copy of everything that your account holds was asked for. It is being made.\n\n"
+        "If that was not you, choose another password at once: every other device is signed out then.",
+    )
+
+
+def write_export_ready(to: str, until: str) -> Letter:
+    """Says that it is there. The way to it is not in the letter: whoever reads somebody's mail does not get it."""
+    return Letter(
+        to,
+        "The copy of your data is ready",
+        f"The copy of your data that was asked for can be fetched once, until {until}. Sign in and ask for it again there; "
+        "for your safety this letter has no link.\n\n"
+        "If you did not ask for it, choose another password at once: every other device is signed out then.",
+    )
+
+
 def write_farewell(to: str) -> Letter:
     """Says that the account is gone."""
     return Letter(to, "Your account was deleted", "Your account and everything that belonged to it were deleted.")

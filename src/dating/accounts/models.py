@@ -134,6 +134,12 @@ Archive = Annotated[
 ]
 
 
+class Confirmation(msgspec.Struct, frozen=True):
+    """The password, to be sure who asks."""
+
+    password: Password
+
+
 class ExportState(msgspec.Struct, frozen=True):
     """How my archive stands. Ready, it is fetched from `url`: once, with my access token, until `expires_at`."""
 

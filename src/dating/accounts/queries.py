@@ -74,6 +74,7 @@ SESSIONS = """
 SELECT id, name, created_at, used_at FROM sessions WHERE user_id = :user_id AND expires_at > :now
 ORDER BY used_at DESC, id DESC
 """
+OPENED_SINCE = "SELECT 1 FROM sessions WHERE id = :session_id AND user_id = :user_id AND created_at > :since"
 END_SESSION = "DELETE FROM sessions WHERE id = :session_id AND user_id = :user_id"
 END_DEVICE = "DELETE FROM sessions WHERE user_id = :user_id AND device = CAST(:device AS TEXT) RETURNING id"
 END_OLDEST = """
@@ -241,6 +242,11 @@ async def find_family(tx: Transaction, family: str) -> RefreshRow | None:
 async def list_sessions(tx: Transaction, user_id: int) -> list[SessionRow]:
     """The person's sessions, used last first."""
     return await tx.all(SessionRow, SESSIONS, user_id=user_id, now=tx.now)
+
+
+async def was_opened_since(tx: Transaction, user_id: int, session_id: int, since: int) -> bool:
+    """Whether the person has signed in on this device after a moment."""
+    return await tx.one(int, OPENED_SINCE, user_id=user_id, session_id=session_id, since=since) is not None
 
 
 async def end_session(tx: Transaction, user_id: int, session_id: int) -> bool:

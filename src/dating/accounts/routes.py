@@ -17,6 +17,7 @@ from dating.accounts.mail import Postbox
 from dating.accounts.models import (
     AddressOnly,
     Archive,
+    Confirmation,
     Deleted,
     Done,
     ExportState,
@@ -272,20 +273,51 @@ async def delete_me(
 
 @get(
     "/me/export",
-    summary="Ask for everything the server holds on me",
-    description="The archive is made in the background; the event `export` says when it is there. Ask again (or at once, after "
-    "202) for its link: each answer has a new one, and those before it lead nowhere any more. One archive at a time; one that "
-    "nobody fetches is gone after a day.",
+    summary="Ask for everything the server holds on me, having just signed in",
+    description="What POST does, without the password: for ten minutes after this device has signed in. Later it is refused with "
+    "`password_needed`.",
     response_description="The archive is ready.",
     responses=PREPARING,
     tags=["Accounts"],
     opt={"refuses": (429,)},
 )
 async def ask_for_export(
-    me: NamedDependency[Identity], db: NamedDependency[Database], throttle: NamedDependency[Throttle]
+    me: NamedDependency[Identity],
+    db: NamedDependency[Database],
+    mailer: NamedDependency[Postbox],
+    throttle: NamedDependency[Throttle],
+) -> Response[ExportState]:
+    """Have my archive made, or get its link, soon after signing in."""
+    return answer_export(await exports.ask_again(db, mailer, throttle, me))
+
+
+@post(
+    "/me/export",
+    status_code=200,
+    summary="Ask for everything the server holds on me",
+    description="Needs the password. The archive is made in the background; the event `export` says when it is there. Ask again "
+    "(or at once, after 202) for its link: each answer has a new one, and those before it lead nowhere any more. One archive at "
+    "a time; one that nobody fetches is gone after a day. A letter to my address says that one was asked for, another that it is "
+    "ready; neither has a link.",
+    response_description="The archive is ready.",
+    responses=PREPARING,
+    tags=["Accounts"],
+    opt={"refuses": (429,)},
+)
+async def order_export(
+    data: JSONBody[Confirmation],
+    me: NamedDependency[Identity],
+    db: NamedDependency[Database],
+    passwords: NamedDependency[Passwords],
+    mailer: NamedDependency[Postbox],
+    throttle: NamedDependency[Throttle],
 ) -> Response[ExportState]:
     """Have my archive made, or get its link."""
-    state = await exports.ask(db, throttle, me.user_id)
+    return answer_export(await exports.ask_with(db, passwords, mailer, throttle, me, data.password))
+
+
+def answer_export(state: ExportState) -> Response[ExportState]:
+    """How an archive stands, with the status that says so."""
     return Response(state, status_code=202 if state.url is None else 200)
 
 
@@ -321,5 +353,6 @@ handlers = [
     reset_password,
     delete_me,
     ask_for_export,
+    order_export,
     fetch_export,
 ]

@@ -204,7 +204,7 @@ class Statement(Event, frozen=True, tag="statement"):
 
 
 class Exported(Event, frozen=True, tag="export"):
-    """The archive of my data is ready until `expires_at`: GET /me/export has its link."""
+    """The archive of my data is ready until `expires_at`: POST /me/export has its link."""
 
     expires_at: str
 
