@@ -15,6 +15,9 @@ RECEIVED = "(c.request IS NOT NULL AND c.asker_id <> :me)"
 TAKES = """(p.messages_from = 'everyone' OR (p.messages_from = 'followed' AND EXISTS (
     SELECT 1 FROM followed AS f WHERE f.user_id = p.user_id AND f.other_id = :me)))"""
 
+# When something happened last in the chat `c` that I could see, `mine` being my seat: so far up it stands in my list.
+LIFTED = "CASE WHEN mine.sunk_at = c.last_at THEN mine.lifted_at ELSE c.last_at END"
+
 # A message `m` is for me to see; `mine` is my seat in its chat.
 SEEN = """m.id > mine.since_id AND (m.expires_at IS NULL OR m.expires_at > :now)
     AND NOT EXISTS (SELECT 1 FROM dismissals AS d WHERE d.user_id = :me AND d.message_id = m.id)
@@ -39,3 +42,20 @@ IS_READ = f"""(m.sender_id IS NULL
 # A message `m` that the member `r` has not read.
 UNREAD = """m.chat_id = r.chat_id AND m.id > r.read_id AND m.sender_id <> r.user_id AND NOT EXISTS (
     SELECT 1 FROM reads AS e WHERE e.chat_id = r.chat_id AND e.user_id = r.user_id AND e.message_id = m.id)"""
+
+# Messages that count as unread by me in the chats' own counters, although I see them no more: such as have expired and are not
+# swept up yet, and those of people hidden from me since. Nearly always none, so it costs a list two looks; the joins are crossed
+# and the counts stand by themselves because either database would else begin at my many chats.
+GHOSTS = f"""
+ghosts AS MATERIALIZED (
+    SELECT m.chat_id, 1 AS messages FROM messages AS m
+    WHERE m.expires_at <= :now
+      AND 1 = (SELECT COUNT(*) FROM members AS r WHERE {UNREAD} AND r.user_id = :me AND r.left_at IS NULL)
+    UNION ALL
+    SELECT r.chat_id, (
+        SELECT COUNT(*) FROM messages AS m
+        WHERE {UNREAD} AND m.sender_id = h.other_id AND (m.expires_at IS NULL OR m.expires_at > :now))
+    FROM hidden AS h CROSS JOIN members AS o CROSS JOIN members AS r
+    WHERE h.viewer_id = :me AND o.user_id = h.other_id AND r.chat_id = o.chat_id AND r.user_id = :me AND r.left_at IS NULL)
+"""
+GHOSTLY = "COALESCE((SELECT CAST(SUM(g.messages) AS BIGINT) FROM ghosts AS g WHERE g.chat_id = mine.chat_id), 0)"

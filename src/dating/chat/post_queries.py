@@ -58,7 +58,8 @@ INSERT INTO chats (id, kind, low_id, high_id, message_count, last_at, created_at
 WITH {PLACES}
 SELECT d.chat_id, 'direct', -2, -1, SUM(d.posts), CAST(:now AS BIGINT), CAST(:now AS BIGINT)
 FROM d WHERE TRUE GROUP BY d.chat_id ORDER BY d.chat_id
-ON CONFLICT (id) DO UPDATE SET message_count = chats.message_count + excluded.message_count, last_at = excluded.last_at
+ON CONFLICT (id) DO UPDATE
+SET message_count = chats.message_count + excluded.message_count, before_at = chats.last_at, last_at = excluded.last_at
 WHERE chats.closed_at IS NULL
 """
 ADD_MESSAGES = """

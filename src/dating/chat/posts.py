@@ -199,7 +199,9 @@ async def write(tx: Transaction, posts: Sequence[Post], verdicts: dict[int, Verd
     if grouped:
         hidden = set(await queries.list_unseen(tx, grouped))
         veiled = [*veiled, *hidden.difference(veiled)]
-    await queries.count_as_read(tx, veiled)
+    if veiled:
+        await queries.count_as_read(tx, veiled)
+        await veils.sink(tx, list(messages.values()), veiled)
     return messages
 
 

@@ -2,7 +2,7 @@
 
 import json
 
-from dating.chat.conditions import IS_READ, MINE, OPEN, RECEIPTS, RECEIVED, SEEN, TAKES
+from dating.chat.conditions import GHOSTLY, GHOSTS, IS_READ, LIFTED, OPEN, RECEIPTS, RECEIVED, SEEN, TAKES
 from dating.chat.models import ChatRow, Unread
 from dating.database import Transaction
 
@@ -88,26 +88,27 @@ async def takes_messages(tx: Transaction, me: int, other_id: int) -> bool:
     return await tx.one(int, TAKES_MESSAGES, me=me, other_id=other_id) is not None
 
 
-# Only the page is sorted and cut; what is shown of each chat is looked up for the page alone, one row per member.
+# Only the page (my seats in its chats) is sorted and cut; what is shown is looked up for the page alone, one row per member.
 ROOMS = f"""
-rooms AS MATERIALIZED (
-    SELECT c.id, (SELECT COUNT(*) FROM members AS f WHERE f.chat_id = c.id AND f.left_at IS NULL) AS member_count, (
-        SELECT m.id FROM messages AS m WHERE m.chat_id = c.id AND {SEEN} ORDER BY m.id DESC LIMIT 1) AS last_id
-    FROM page JOIN chats AS c ON c.id = page.id JOIN members AS mine ON mine.chat_id = c.id AND mine.user_id = :me)
+{GHOSTS}, rooms AS MATERIALIZED (
+    SELECT mine.*, {GHOSTLY} AS ghosts,
+           (SELECT COUNT(*) FROM members AS f WHERE f.chat_id = mine.chat_id AND f.left_at IS NULL) AS member_count, (
+        SELECT m.id FROM messages AS m WHERE m.chat_id = mine.chat_id AND {SEEN} ORDER BY m.id DESC LIMIT 1) AS last_id
+    FROM page AS mine)
 """
 SHOWN = f"""c.id, c.kind, c.name AS chat_name, c.low_id, c.high_id, c.created_at,
-       c.message_count - mine.read_count AS unread_count, mine.muted, mine.archived, mine.pinned_at IS NOT NULL AS pinned,
+       c.message_count - mine.read_count - mine.ghosts AS unread_count,
+       mine.muted, mine.archived, mine.pinned_at IS NOT NULL AS pinned,
        m.id AS last_id, m.content AS last_content, m.created_at AS last_at, m.sender_id AS last_sender,
        m.id IS NULL OR {IS_READ} AS last_read, c.photo_url AS picture, mine.role AS my_role,
-       rooms.member_count, mine.marked_unread,
+       mine.member_count, mine.marked_unread,
        CASE WHEN c.request IS NULL THEN NULL WHEN c.asker_id = :me THEN 'sent' ELSE 'received' END AS request,
        u.id AS user_id, u.username, COALESCE(p.name, u.username) AS name, p.photo_url, r.role,
        CASE WHEN r.user_id = :me OR c.request IS NULL THEN r.delivered_id ELSE 0 END AS delivered_id,
        CASE WHEN r.user_id = :me OR (c.request IS NULL AND {RECEIPTS}) THEN r.read_id ELSE 0 END AS read_id
-FROM rooms
-JOIN chats AS c ON c.id = rooms.id
-JOIN members AS mine ON mine.chat_id = c.id AND mine.user_id = :me
-LEFT JOIN messages AS m ON m.id = rooms.last_id
+FROM rooms AS mine
+JOIN chats AS c ON c.id = mine.chat_id
+LEFT JOIN messages AS m ON m.id = mine.last_id
 JOIN members AS r ON r.chat_id = c.id AND r.left_at IS NULL
 JOIN people AS u ON u.id = r.user_id
 LEFT JOIN profiles AS p ON p.user_id = u.id
@@ -115,22 +116,23 @@ WHERE NOT EXISTS (SELECT 1 FROM hidden AS h WHERE h.viewer_id = :me AND h.other_
 """
 FIRST = f"""(c.kind = 'direct' OR r.user_id IN (
       SELECT f.user_id FROM members AS f WHERE f.chat_id = c.id AND f.left_at IS NULL ORDER BY f.user_id LIMIT {SHORT}))"""
-ORDERED = "ORDER BY c.last_at DESC, c.id DESC, r.user_id"
-AFTER = """(CAST(:before_id AS BIGINT) = 0 OR (c.last_at, c.id) < (
-          SELECT b.last_at, b.id FROM chats AS b JOIN members AS o ON o.chat_id = b.id
+ORDERED = f"ORDER BY {LIFTED} DESC, c.id DESC, r.user_id"
+AFTER = f"""(CAST(:before_id AS BIGINT) = 0 OR ({LIFTED}, c.id) < (
+          SELECT CASE WHEN o.sunk_at = b.last_at THEN o.lifted_at ELSE b.last_at END, b.id
+          FROM chats AS b JOIN members AS o ON o.chat_id = b.id
           WHERE b.id = :before_id AND o.user_id = :me))"""
 LIST = f"""
 WITH page AS (
-    SELECT c.id FROM members AS seat JOIN chats AS c ON c.id = seat.chat_id
-    WHERE seat.user_id = :me AND seat.left_at IS NULL AND {OPEN} AND NOT {RECEIVED} AND {AFTER}
-    ORDER BY c.last_at DESC, c.id DESC LIMIT :limit OFFSET :offset),
+    SELECT mine.* FROM members AS mine JOIN chats AS c ON c.id = mine.chat_id
+    WHERE mine.user_id = :me AND mine.left_at IS NULL AND {OPEN} AND NOT {RECEIVED} AND {AFTER}
+    ORDER BY {LIFTED} DESC, c.id DESC LIMIT :limit OFFSET :offset),
 {ROOMS} SELECT {SHOWN} AND {FIRST}
 {ORDERED}
 """
 THESE = f"""
 WITH page AS (
-    SELECT c.id FROM chats AS c
-    WHERE c.id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT))) AND {MINE} AND {OPEN}),
+    SELECT mine.* FROM chats AS c JOIN members AS mine ON mine.chat_id = c.id AND mine.user_id = :me
+    WHERE c.id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT))) AND mine.left_at IS NULL AND {OPEN}),
 {ROOMS} SELECT {SHOWN} AND {FIRST}
 {ORDERED}
 """
@@ -138,24 +140,27 @@ WITH page AS (
 ASKED = f"{RECEIVED} AND EXISTS (SELECT 1 FROM messages AS m WHERE m.chat_id = c.id AND {SEEN})"
 REQUESTS = f"""
 WITH page AS (
-    SELECT c.id FROM members AS mine JOIN chats AS c ON c.id = mine.chat_id
+    SELECT mine.* FROM members AS mine JOIN chats AS c ON c.id = mine.chat_id
     WHERE mine.user_id = :me AND mine.left_at IS NULL AND {OPEN} AND {ASKED} AND {AFTER}
-    ORDER BY c.last_at DESC, c.id DESC LIMIT :limit OFFSET :offset),
+    ORDER BY {LIFTED} DESC, c.id DESC LIMIT :limit OFFSET :offset),
 {ROOMS} SELECT {SHOWN} {ORDERED}
 """
 UNREAD = f"""
+WITH {GHOSTS}
 SELECT CAST(COALESCE(SUM(CASE WHEN w.request IS NULL THEN w.unread ELSE 0 END), 0) AS BIGINT) AS messages,
        COUNT(CASE WHEN w.request IS NULL AND (w.unread > 0 OR w.marked) THEN 1 END) AS chats,
        COUNT(CASE WHEN w.request IS NOT NULL AND w.unread > 0 THEN 1 END) AS requests
 FROM (
     SELECT CASE WHEN {RECEIVED} THEN c.request END AS request, mine.marked_unread AS marked,
-           c.message_count - mine.read_count AS unread
+           c.message_count - mine.read_count - {GHOSTLY} AS unread
     FROM members AS mine JOIN chats AS c ON c.id = mine.chat_id
     WHERE mine.user_id = :me AND mine.left_at IS NULL AND {OPEN}
       AND (c.message_count > mine.read_count OR mine.marked_unread)) AS w
 """
 ONE = f"""
-WITH page AS (SELECT c.id FROM chats AS c WHERE c.id = :chat_id AND {MINE} AND {OPEN}),
+WITH page AS (
+    SELECT mine.* FROM chats AS c JOIN members AS mine ON mine.chat_id = c.id AND mine.user_id = :me
+    WHERE c.id = :chat_id AND mine.left_at IS NULL AND {OPEN}),
 {ROOMS} SELECT {SHOWN} {ORDERED}
 """
 
@@ -177,7 +182,7 @@ async def list_requests(tx: Transaction, me: int, limit: int, offset: int, befor
 
 async def count_unread(tx: Transaction, me: int) -> Unread:
     """How much I have not read."""
-    found = await tx.one(Unread, UNREAD, me=me)
+    found = await tx.one(Unread, UNREAD, me=me, now=tx.now)
     assert found is not None
     return found
 

@@ -32,6 +32,20 @@ LIST = f"{WORDED} AND w.message_id < :before_id ORDER BY w.message_id DESC LIMIT
 LIFT = "DELETE FROM dismissals WHERE user_id = :me AND message_id = :message_id AND by_words"
 
 
+# A chat that was sunk for them already stands where it stood.
+SINK = f"""
+UPDATE members SET lifted_at = CASE WHEN sunk_at = one.before_at THEN lifted_at ELSE one.before_at END, sunk_at = one.last_at
+FROM (
+    WITH {UNSEEN_ROWS}
+    SELECT DISTINCT d.chat_id, d.user_id, c.last_at, c.before_at FROM d JOIN chats AS c ON c.id = d.chat_id) AS one
+WHERE members.chat_id = one.chat_id AND members.user_id = one.user_id
+"""
+RAISE = """
+UPDATE members SET lifted_at = :now, sunk_at = (SELECT last_at FROM chats WHERE id = :chat_id)
+WHERE chat_id = :chat_id AND user_id = :me
+"""
+
+
 async def list_wary(tx: Transaction, chat_ids: Sequence[int]) -> list[Wary]:
     """The members of these chats who have hidden words."""
     return await tx.all(Wary, WARY, ids=json.dumps(chat_ids))
@@ -55,3 +69,13 @@ async def list_worded(tx: Transaction, me: int, before_id: int, limit: int) -> l
 async def lift(tx: Transaction, me: int, message_id: int) -> bool:
     """Keep a message away no more; False when my words did not."""
     return await tx.run(LIFT, me=me, message_id=message_id) == 1
+
+
+async def sink(tx: Transaction, unseen: Sequence[Unseen]) -> None:
+    """Leave the chats where they stand in the lists of these people, who see nothing of what was just said there."""
+    await tx.run(SINK, unseen=encode(unseen))
+
+
+async def lift_chat(tx: Transaction, me: int, chat_id: int) -> None:
+    """Let a chat stand in my list as if something were said there now."""
+    await tx.run(RAISE, me=me, chat_id=chat_id, now=tx.now)

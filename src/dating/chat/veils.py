@@ -4,7 +4,8 @@ Such a message is written as any other and told to everybody else; of the one wh
 into the inbox. It is in none of their chats, counts as read by them without a receipt, and waits in a list of its own.
 """
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 from dating.chat import access, access_queries, drafts, history, post_queries, receipt_queries
 from dating.chat import veil_queries as queries
@@ -42,6 +43,13 @@ async def keep_away(tx: Transaction, said: Iterable[Said]) -> list[Unseen]:
     return found
 
 
+async def sink(tx: Transaction, messages: Sequence[Message], unseen: Sequence[Unseen]) -> None:
+    """Do not lift the chats of new messages in the lists of those who see none of them."""
+    said = Counter(message.chat_id for message in messages)
+    missed = Counter((one.chat_id, one.user_id) for one in unseen)
+    await queries.sink(tx, [one for one in unseen if missed[one.chat_id, one.user_id] == said[one.chat_id]])
+
+
 async def list_hidden(tx: Transaction, me: int, limit: int, before_id: int | None) -> list[Message]:
     """What my words keep away, the latest first; before the message `before_id`, if one is given."""
     return await history.complete(tx, me, await queries.list_worded(tx, me, before_id or access.BEYOND, limit))
@@ -52,6 +60,7 @@ async def lift(tx: Transaction, me: int, message_id: int) -> Done:
     room = await access_queries.take_chat_of(tx, me, message_id) if message_id < access.BEYOND else None
     if room is None or not await queries.lift(tx, me, message_id):
         raise access.MessageNotFound
+    await queries.lift_chat(tx, me, room.id)
     message = await history.show_message(tx, me, message_id)
     await inbox.tell(tx, [me], drafts.describe(message, request=room.asker_id is not None))
     return Done()

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from dating.chat.conditions import OPEN, SEEN
+from dating.chat.conditions import LIFTED, OPEN, SEEN
 from dating.chat.history_queries import SHOWN
 from dating.chat.message_models import MessageRow
 from dating.database import Transaction
@@ -95,17 +95,18 @@ w AS MATERIALIZED (SELECT v ->> 'first' AS first, v ->> 'beyond' AS beyond FROM 
 """
 CHATS = f"""
 WITH {BOUNDS}
-SELECT c.id FROM members AS seat JOIN chats AS c ON c.id = seat.chat_id
-WHERE seat.user_id = :me AND seat.left_at IS NULL AND {OPEN}
+SELECT c.id FROM members AS mine JOIN chats AS c ON c.id = mine.chat_id
+WHERE mine.user_id = :me AND mine.left_at IS NULL AND {OPEN}
   AND NOT EXISTS (SELECT 1 FROM w WHERE NOT EXISTS (
       SELECT 1 FROM names AS n
       WHERE n.kind = CASE c.kind WHEN 'group' THEN 'chat' ELSE 'person' END
         AND n.id = CASE c.kind WHEN 'group' THEN c.id ELSE c.low_id + c.high_id - :me END
         AND n.word >= w.first AND n.word < w.beyond))
-  AND (CAST(:before_id AS BIGINT) = 0 OR (c.last_at, c.id) < (
-      SELECT b.last_at, b.id FROM chats AS b JOIN members AS o ON o.chat_id = b.id
+  AND (CAST(:before_id AS BIGINT) = 0 OR ({LIFTED}, c.id) < (
+      SELECT CASE WHEN o.sunk_at = b.last_at THEN o.lifted_at ELSE b.last_at END, b.id
+      FROM chats AS b JOIN members AS o ON o.chat_id = b.id
       WHERE b.id = :before_id AND o.user_id = :me))
-ORDER BY c.last_at DESC, c.id DESC LIMIT :limit
+ORDER BY {LIFTED} DESC, c.id DESC LIMIT :limit
 """
 # Everybody is met once: at the first of their words that fits. With one lower bound alone: of two, PostgreSQL may begin at the
 # lower one, and read all names up to the other.
