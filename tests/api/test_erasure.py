@@ -40,9 +40,9 @@ GROUP, IN_GROUP = 1_000_000_002, 1_000_000_003
 MESSAGE = {"kind": "text", "form": "poll"}
 PAST = dict.fromkeys(("created_at", "expires_at", "deleted_at"), 1)
 NOBODY = dict.fromkeys(("low_id", "high_id", "name", "photo_url", "closed_at", "asker_id", "request"))
-EMPTY_GROUP = {"kind": "group", "id": GROUP, "message_count": 1, "last_at": 1, "created_at": 1, **NOBODY}
+EMPTY_GROUP = {"kind": "group", "id": GROUP, "message_count": 1, "last_at": 1, "before_at": 1, "created_at": 1, **NOBODY}
 ROLE_OF_OTHER = {
-    **dict.fromkeys(("read_id", "read_count", "delivered_id", "joined_at", "since_id"), 1),
+    **dict.fromkeys(("read_id", "read_count", "delivered_id", "joined_at", "since_id", "sunk_at", "lifted_at"), 1),
     **dict.fromkeys(("pinned_at", "left_at")),
     "role": "member",
     "chat_id": GROUP,

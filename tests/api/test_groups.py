@@ -5,6 +5,7 @@ from typing import Any
 
 from dating.clock import now_microseconds
 from tests.api.messenger import chat, do, history, listen, make_group, refused
+from tests.api.test_requests import ask
 from tests.kit import PASSWORD, Api, Person
 
 
@@ -52,20 +53,60 @@ async def test_a_group_is_a_chat_of_all(api: Api) -> None:
     assert await ears.heard() == [[]]
 
 
-async def test_groups_need_people_who_can_be_written_to(api: Api) -> None:
-    """Somebody with a chat with me, or open to everyone; a stranger, somebody hidden, and nobody at all are refused."""
+async def test_groups_need_people_whom_one_knows(api: Api) -> None:
+    """A match, or who has accepted a request; no stranger, however open to messages, nor one who was asked or has declined."""
     anna, boris, clara, dmitri = await api.people(4)
     await anna.match(boris)
-    await clara.patch("/me", json={"settings": {"messages_from": "everyone"}})
+    for person in (clara, dmitri):
+        await person.patch("/me", json={"settings": {"messages_from": "everyone"}})
     body = {"kind": "group", "name": "Походы"}
-    assert await refused(anna, "/api/chats", **body, member_ids=[boris.id, dmitri.id]) == (403, "match_needed")
+    group = (await do(anna, "/api/chats", 201, **body, member_ids=[boris.id]))["id"]
+    ears = await listen(clara, dmitri)
+    needed = (403, "invite_link_needed")
+    assert await refused(anna, "/api/chats", **body, member_ids=[boris.id, clara.id]) == needed
+    assert await refused(anna, f"/api/chats/{group}/members", user_ids=[boris.id, clara.id]) == needed
+    assert await ears.heard() == [[], []]
+    asked = {one: await ask(anna, one) for one in (clara, dmitri)}
+    await do(dmitri, f"/api/chats/{asked[dmitri]}/decline")
+    answers = [await anna.post(f"/api/chats/{group}/members", json={"user_ids": [one.id]}) for one in (clara, dmitri)]
+    assert answers[0].content == answers[1].content
+    assert answers[0].json()["code"] == "invite_link_needed"
+    await do(clara, f"/api/chats/{asked[clara]}/accept")
+    await do(anna, f"/api/chats/{group}/members", user_ids=[boris.id, clara.id])
+    assert set(await members(anna, group)) == {anna.id, boris.id, clara.id}
+    await dmitri.told()
+    assert group not in [one["id"] for one in (await dmitri.get("/chats")).json()]
+
+
+async def test_a_block_looks_like_nobody(api: Api) -> None:
+    """Whoever has blocked me is answered, byte for byte, like one who never was; for a new group and for one that is there."""
+    anna, boris, clara = await api.people(3)
+    group = await make_group(anna, clara)
+    await anna.match(boris)
     await boris.post(f"/api/users/{anna.id}/block")
-    hidden = await anna.post("/api/chats", json=body | {"member_ids": [boris.id]})
-    absent = await anna.post("/api/chats", json=body | {"member_ids": [10**9]})
-    assert (hidden.status_code, hidden.content) == (404, absent.content)
-    group = (await do(anna, "/api/chats", 201, **body, member_ids=[clara.id]))["id"]
-    assert await refused(anna, f"/api/chats/{group}/members", user_ids=[dmitri.id]) == (403, "match_needed")
-    assert await dmitri.told() == []
+    new = {"kind": "group", "name": "x"}
+    for path, key, body in (("/api/chats", "member_ids", new), (f"/api/chats/{group}/members", "user_ids", {})):
+        hidden = await anna.post(path, json=body | {key: [boris.id]})
+        absent = await anna.post(path, json=body | {key: [10**9]})
+        assert (hidden.status_code, hidden.content) == (404, absent.content)
+
+
+async def test_who_has_left_is_brought_back_by_nobody(api: Api) -> None:
+    """They come by a link, if they like. Whoever was put out is brought back by those who manage the group, and by no link."""
+    anna, boris, clara, dmitri = await api.people(4)
+    group = await make_group(anna, boris, clara, dmitri)
+    token = await make_link(anna, group)
+    await boris.delete(f"/api/chats/{group}")
+    assert await remove(anna, group, clara.id) == (200, "")
+    ears = await listen(boris)
+    for people in ([boris.id], [clara.id, boris.id]):
+        assert await refused(anna, f"/api/chats/{group}/members", user_ids=people) == (403, "invite_link_needed")
+    assert await ears.heard() == [[]]
+    await do(anna, f"/api/chats/{group}/members", user_ids=[clara.id, dmitri.id])
+    await do(boris, "/api/chats/join", 201, token=token)
+    assert set(await members(anna, group)) == {person.id for person in (anna, boris, clara, dmitri)}
+    await clara.delete(f"/api/chats/{group}")
+    assert await refused(anna, f"/api/chats/{group}/members", user_ids=[clara.id]) == (403, "invite_link_needed")
 
 
 async def test_who_comes_sees_what_is_said_from_then_on(api: Api) -> None:

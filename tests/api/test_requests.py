@@ -167,7 +167,7 @@ async def test_a_request_is_for_words_only(api: Api) -> None:
         assert await refused(person, "/api/calls", chat_id=chat_id, sdp="v=0") == (409, "request_waiting")
     await welcome(boris, "matches")
     group = {"kind": "group", "name": "x", "member_ids": [boris.id]}
-    assert await refused(anna, "/api/chats", **group) == (403, "match_needed")
+    assert await refused(anna, "/api/chats", **group) == (403, "invite_link_needed")
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,11 @@ import pytest
 
 from dating.app import create_app
 from dating.chat import hold_queries
+from dating.clock import SECOND
 from dating.realtime import inbox
 from dating.safety.classifier import Classifier, ClassifierFailed, Judgement, Question, is_public, sign
 from dating.settings import Settings, SettingsError
-from tests.api.messenger import Listening, do, history, listen, refused
+from tests.api.messenger import Listening, chat, do, history, listen, refused
 from tests.api.test_export import export
 from tests.api.test_moderation import make_admin, statements
 from tests.api.test_requests import ask, listed, unread
@@ -46,11 +47,12 @@ class Judge:
                 question = await reader.readexactly(int(fields["content-length"]))
                 assert fields["x-dating-signature"] == sign(SECRET, fields["x-dating-timestamp"], question)
                 asked = msgspec.json.decode(question)
+                given = self.body  # as it is when a test sees that it was asked
                 self.asked.append(asked)
                 await asyncio.sleep(self.seconds)
                 await self.open.wait()
                 score = 0.9 if BAD in asked["text"] else 0.1
-                body = msgspec.json.encode({"score": score, "reason": "spam"}) if self.body is None else self.body
+                body = msgspec.json.encode({"score": score, "reason": "spam"}) if given is None else given
                 signature = sign(self.secret, fields["x-dating-signature"], body).encode()
                 writer.write(b"HTTP/1.1 %b\r\nContent-Length: %d\r\n" % (self.status, len(body)))
                 writer.write(b"Location: http://127.0.0.1:1/\r\nX-Dating-Signature: %b\r\n\r\n%b" % (signature, body))
@@ -324,6 +326,129 @@ async def test_scores_of_delivered_messages(settings: Settings, judge: Judge) ->
         await do(maria, f"/api/moderation/held/{good['id']}/assign")
         await do(maria, f"/api/moderation/held/{good['id']}/resolve", action="release")
         assert (await held(maria), (await boris.told())[-1]) == ([], "message_deleted")
+
+
+async def test_an_edit_is_held_until_it_was_judged(settings: Settings, judge: Judge) -> None:
+    """Everybody reads the old text meanwhile, and hears nothing; its sender alone sees what is to come. Then all hear it once."""
+    async with running(judged(settings, judge.url)) as api:
+        anna, boris = await api.people(2)
+        chat_id = await anna.match(boris)
+        message = await anna.say(chat_id, "привет")
+        await settled(api)
+        judge.open.clear()
+        (message,) = [one for one in await history(anna, chat_id) if one["content"] == "привет"]
+        path = f"/api/messages/{message['id']}"
+        ears = await listen(anna, boris)
+        answer = await do(anna, f"{path}/edit", content="здравствуй")
+        assert (answer["content"], answer["waiting_content"], answer["edited_at"]) == ("привет", "здравствуй", None)
+        mine, theirs = [(await history(one, chat_id))[-1] for one in (anna, boris)]
+        assert (mine["content"], mine["waiting_content"]) == ("привет", "здравствуй")
+        assert (theirs["content"], theirs["waiting_content"], theirs["edited_at"]) == ("привет", None, None)
+        for person in (anna, boris):
+            assert (await chat(person, chat_id))["last_message"] == "привет"
+            assert [one["content"] for one in (await person.get(f"{path}/versions")).json()] == ["привет"]
+        assert await told(ears) == [[], []]
+        judge.open.set()
+        await settled(api)
+        assert await told(ears) == [[("message_edited", "здравствуй")]] * 2
+        for person in (anna, boris):
+            last = (await history(person, chat_id))[-1]
+            assert (last["content"], last["waiting_content"]) == ("здравствуй", None)
+            assert [one["content"] for one in (await person.get(f"{path}/versions")).json()] == ["привет", "здравствуй"]
+
+
+async def test_a_bad_edit_waits_for_a_moderator(settings: Settings, judge: Judge) -> None:
+    """Removed, the message stays what it was, and its sender is told why; released, it is made. It is in its sender's archive."""
+    async with running(judged(settings, judge.url)) as api:
+        anna, boris, maria = await api.people(3)
+        await make_admin(api, maria)
+        chat_id = await anna.match(boris)
+        await anna.say(chat_id, "привет")
+        await settled(api)
+        message_id = (await history(anna, chat_id))[-1]["id"]
+        ears = await listen(boris)
+        for action in ("remove", "release"):
+            await do(anna, f"/api/messages/{message_id}/edit", content=f"{action}: {BAD}")
+            await settled(api)
+            assert [(one["message_id"], one["held"]) for one in await held(maria)] == [(message_id, True)]
+            waiting = (await export(anna))["held_messages"]
+            assert [(one["id"], one["content"]) for one in waiting] == [(message_id, f"{action}: {BAD}")]
+            assert (await history(boris, chat_id))[-1]["content"] == "привет"
+            taken = await do(maria, f"/api/moderation/held/{message_id}/assign")
+            assert (taken["content"], taken["held"]) == (f"{action}: {BAD}", True)
+            await do(maria, f"/api/moderation/held/{message_id}/resolve", action=action, explanation="Реклама.")
+            assert await held(maria) == []
+        assert await told(ears) == [[("message_edited", f"release: {BAD}")]]
+        assert [one["action"] for one in await statements(anna)] == ["remove"]
+        assert (await history(boris, chat_id))[-1]["content"] == f"release: {BAD}"
+
+
+async def test_the_last_of_several_edits_is_judged(settings: Settings, judge: Judge) -> None:
+    """What was judged of an earlier one makes no later one seen; an edit back takes back what waits."""
+    async with running(judged(settings, judge.url)) as api:
+        anna, boris = await api.people(2)
+        chat_id = await anna.match(boris)
+        await anna.say(chat_id, "привет")
+        await settled(api)
+        message_id = (await history(anna, chat_id))[-1]["id"]
+        judge.open.clear()
+        asked = len(judge.asked)
+        await do(anna, f"/api/messages/{message_id}/edit", content="здравствуй")
+
+        async def was_asked() -> bool:
+            return len(judge.asked) > asked
+
+        await until(was_asked)
+        await do(anna, f"/api/messages/{message_id}/edit", content=BAD)
+        judge.open.set()
+        await settled(api)
+        assert [(one["content"], one["edited_at"]) for one in (await history(boris, chat_id))[-1:]] == [("привет", None)]
+        assert [one["text"] for one in judge.asked[asked:]] == ["здравствуй", BAD]
+        back = await do(anna, f"/api/messages/{message_id}/edit", content="привет")
+        assert (back["content"], back["waiting_content"]) == ("привет", None)
+        assert await count_screenings(api) == 0
+
+
+@pytest.mark.parametrize("end", ["delete", "expire", "leave", "block"])
+async def test_what_ends_a_message_ends_its_edit(settings: Settings, judge: Judge, end: str) -> None:
+    """Deleted, disappeared or out of its sender's reach: the edit is made by nobody, and kept nowhere."""
+    async with running(judged(settings, judge.url)) as api:
+        anna, boris = await api.people(2)
+        chat_id = await anna.match(boris)
+        if end == "leave":
+            made = await do(boris, "/api/chats", 201, kind="group", name="Походы", member_ids=[anna.id])
+            chat_id = made["id"]
+        await anna.say(chat_id, "привет", **({"expires_in": 3600} if end == "expire" else {}))
+        await settled(api)
+        message_id = (await history(anna, chat_id))[-1]["id"]
+        judge.open.clear()
+        await do(anna, f"/api/messages/{message_id}/edit", content="здравствуй")
+        ears = await listen(boris)
+        if end == "delete":
+            await do(anna, f"/api/messages/{message_id}/delete")
+        elif end == "expire":
+            clock = api.app.state.db.clock
+            api.app.state.db.clock = lambda: clock() + 3601 * SECOND
+            await api.app.state.jobs.expire()
+        elif end == "leave":
+            await anna.delete(f"/api/chats/{chat_id}")
+        else:
+            await do(boris, f"/api/users/{anna.id}/block")
+        if end in ("delete", "expire"):
+            assert await count_screenings(api) == 0
+        judge.open.set()
+        await settled(api)
+        assert await count_screenings(api) == 0
+        assert "message_edited" not in [event["type"] for event in (await ears.heard())[0]]
+
+
+async def count_screenings(api: Api) -> int:
+    """How much waits for the classifier or for a moderator."""
+
+    async def rows(tx: Any) -> int:
+        return int(await tx.one(int, "SELECT COUNT(*) FROM screenings"))
+
+    return int(await api.app.state.db.read(rows))
 
 
 async def test_a_held_request_is_one_message(settings: Settings, judge: Judge) -> None:

@@ -226,16 +226,15 @@ async def enroll(world: World, history: History, seed: int, count: int, audience
             listeners += await asyncio.gather(*[register(http, world, history, seed, number) for number in numbers])
     for number, client in enumerate(clients):
         await befriend(history, client, clients[(number + 1) % count])
-    for client in clients:
-        known = {client.id} | {person for chat_id in client.chats for person in history.chats[chat_id]}
-        client.strangers = [other.id for other in clients if other.id not in known]
-        client.dice.shuffle(client.strangers)
     *members, guest = clients
     chat_id = await gather_group(history, members, members, SMALL_WEIGHT)
     history.guests[chat_id] = guest.id
     members[0].owned = chat_id, guest.id
     if listeners:
         await gather_group(history, clients, [*clients, *listeners], LARGE_WEIGHT)
+    for client in clients:
+        client.strangers = [other.id for other in clients if other is not client and not history.know(client.id, other.id)]
+        client.dice.shuffle(client.strangers)
     return clients, listeners
 
 
@@ -246,20 +245,29 @@ async def register(http: httpx.AsyncClient, world: World, history: History, seed
     return Client(world, history, answer.json(), random.Random(f"client {seed} {number}"))
 
 
-async def befriend(history: History, client: Client, other: Client) -> None:
-    """A match of two, and its chat."""
+async def match(history: History, client: Client, other: Client) -> int:
+    """A match of two; its chat."""
     async with client.open() as here, other.open() as there:
         await client.like(here, other.id)
-        chat_id = (await other.like(there, client.id))["chat_id"]
+        chat_id: int = (await other.like(there, client.id))["chat_id"]
     history.chats[chat_id] = {client.id, other.id}
+    return chat_id
+
+
+async def befriend(history: History, client: Client, other: Client) -> None:
+    """A match of two, who talk in its chat."""
+    chat_id = await match(history, client, other)
     recent: deque[Send] = deque(maxlen=RECENT)
     client.enter(chat_id, 1, recent)
     other.enter(chat_id, 1, recent)
 
 
 async def gather_group(history: History, talkers: list[Client], members: list[Client], weight: float) -> int:
-    """A group of the first one's, in which some talk."""
+    """A group of the first one's, who knows everybody there; some of them talk in it."""
     owner, *others = members
+    for other in others:
+        if not history.know(owner.id, other.id):
+            await match(history, owner, other)
     async with owner.open() as http:
         body = {"kind": "group", "name": "Походы 🏔️", "member_ids": [other.id for other in others]}
         answer = (await http.post("/api/chats", json=body)).raise_for_status()

@@ -155,6 +155,10 @@ class History:
         self.seen: list[Seen] = []
         self.admitted: Counter[str] = Counter()  # one-time token -> sockets that it opened
 
+    def know(self, one_id: int, other_id: int) -> bool:
+        """Whether the two had a chat before the load."""
+        return {one_id, other_id} in self.chats.values()
+
     def judge(self, store: Store) -> dict[str, list[str]]:
         """All checks."""
         return {

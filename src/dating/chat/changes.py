@@ -8,7 +8,7 @@ and counts agree. One that I delete for myself is gone for me alone, and counts 
 import emoji
 from emoji import EmojiMatch, EmojiMatchZWJNonRGI
 
-from dating.chat import access, holds, limits, receipts, veils
+from dating.chat import access, hold_queries, holds, limits, receipts, veils
 from dating.chat import change_queries as queries
 from dating.chat.limits import Rules
 from dating.chat.links import encode_links, find_links
@@ -70,7 +70,8 @@ class TooManyPins(Conflict):
 async def edit(tx: Transaction, me: int, message_id: int, content: str, rules: Rules) -> Done:
     """Let a message of mine say something else; what it says already changes nothing and is not told.
 
-    Raises EmptyMessage, MessageNotFound, NotYours, MessageGone, NotEditable, and what `limits` says.
+    Where messages are held, the edit is too, until it was judged. Raises EmptyMessage, MessageNotFound, NotYours, MessageGone,
+    NotEditable, and what `limits` says.
     """
     if not content.strip():
         raise EmptyMessage
@@ -79,16 +80,26 @@ async def edit(tx: Transaction, me: int, message_id: int, content: str, rules: R
         raise NotYours
     await judge_edit(tx, target)
     if content == target.content:
+        await hold_queries.drop_edit(tx, message_id)
         return Done()
     await limits.judge_edit(tx, me, room, content, rules)
+    if rules.screening == "hold":
+        await holds.hold_edit(tx, me, room.id, message_id, content)
+        return Done("held")
+    await hold_queries.drop_edit(tx, message_id)
+    if rules.screening == "score":
+        await holds.rewatch(tx, me, room.id, message_id)
+    await rewrite(tx, me, room, target, content)
+    return Done()
+
+
+async def rewrite(tx: Transaction, me: int, room: Room, target: Target, content: str) -> None:
+    """Let a message say something else, and tell the chat, which is taken."""
     # Whoever waited for the chat began before those who went first; what is told has the moment by which `silence` finds it.
     tx.now = at = max(tx.now, (target.edited_at or target.created_at) + 1)
-    await queries.edit(tx, message_id, content, encode_links(content), at)
-    event = events.MessageEdited(message_id, room.id, me, content, rfc3339(at), find_links(content))
-    if rules.screening != "rules":
-        await holds.rewatch(tx, me, room.id, message_id)
-    await access.announce(tx, me, room, event, await veils.judge_edit(tx, me, room.id, message_id, content))
-    return Done()
+    await queries.edit(tx, target.id, content, encode_links(content), at)
+    event = events.MessageEdited(target.id, room.id, me, content, rfc3339(at), find_links(content))
+    await access.announce(tx, me, room, event, await veils.judge_edit(tx, me, room.id, target.id, content))
 
 
 async def judge_edit(tx: Transaction, target: Target) -> None:
@@ -142,6 +153,7 @@ async def dismiss(tx: Transaction, me: int, room: Room, target: Target) -> None:
 async def empty(tx: Transaction, target: Target) -> None:
     """Take everything off a message, in the inboxes as well."""
     await silence(tx, target)
+    await hold_queries.drop_edit(tx, target.id)
     await queries.empty(tx, target.id)
 
 

@@ -30,7 +30,7 @@ WHERE reply_to_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS T
 """
 REMOVE = [
     f"DELETE FROM {table} WHERE message_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))"
-    for table in ("votes", "polls", "edits", "reactions", "pins", "dismissals")
+    for table in ("votes", "polls", "edits", "reactions", "pins", "dismissals", "screenings")
 ]
 REMOVE_READS = """
 DELETE FROM reads

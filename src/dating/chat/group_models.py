@@ -64,7 +64,7 @@ class InviteRow(msgspec.Struct, frozen=True):
 
 
 class Reachable(msgspec.Struct, frozen=True):
-    """Somebody whom I may see, and whether I may write to them."""
+    """Somebody whom I may see, and whether I may bring them into a group."""
 
     id: int
     reachable: bool

@@ -2,7 +2,6 @@
 
 import json
 
-from dating.chat.conditions import TAKES
 from dating.chat.group_models import Face, InviteRow, Reachable
 from dating.database import SWEPT, Transaction
 
@@ -12,13 +11,14 @@ MAKE = """
 INSERT INTO chats (kind, name, photo_url, last_at, created_at)
 VALUES ('group', :name, CAST(:photo_url AS TEXT), :now, :now) RETURNING id
 """
-# Of these people, those whom I may see; whether they have a chat with me or take messages from me.
-REACHABLE = f"""
-SELECT u.id, COALESCE({TAKES}, FALSE) OR EXISTS (
+# Of these people, those whom I may see; whether they are in the group, or have a chat with me and have not left it themselves.
+REACHABLE = """
+SELECT u.id, CASE WHEN r.user_id IS NULL OR r.removed THEN EXISTS (
     SELECT 1 FROM chats AS c
     WHERE c.closed_at IS NULL AND c.request IS NULL
-      AND ((c.low_id = :me AND c.high_id = u.id) OR (c.low_id = u.id AND c.high_id = :me))) AS reachable
-FROM people AS u LEFT JOIN profiles AS p ON p.user_id = u.id
+      AND ((c.low_id = :me AND c.high_id = u.id) OR (c.low_id = u.id AND c.high_id = :me)))
+    ELSE r.left_at IS NULL END AS reachable
+FROM people AS u LEFT JOIN members AS r ON r.chat_id = :chat_id AND r.user_id = u.id
 WHERE u.id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:people AS TEXT)))
   AND NOT EXISTS (SELECT 1 FROM hidden AS h WHERE h.viewer_id = :me AND h.other_id = u.id)
 """
@@ -65,9 +65,9 @@ async def make(tx: Transaction, name: str, photo_url: str | None) -> int:
     return chat_id
 
 
-async def list_reachable(tx: Transaction, me: int, people: list[int]) -> list[Reachable]:
-    """Of these people, those whom I may see, and whether I may bring them into a group."""
-    return await tx.all(Reachable, REACHABLE, me=me, people=json.dumps(people))
+async def list_reachable(tx: Transaction, me: int, chat_id: int, people: list[int]) -> list[Reachable]:
+    """Of these people, those whom I may see, and whether I may bring them into the group."""
+    return await tx.all(Reachable, REACHABLE, me=me, chat_id=chat_id, people=json.dumps(people))
 
 
 async def seat(tx: Transaction, chat_id: int, people: list[int], head: int) -> list[int]:

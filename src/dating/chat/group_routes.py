@@ -53,8 +53,9 @@ async def leave_group(chat_id: FromPath[int], me: NamedDependency[Identity], com
     status_code=200,
     summary="Bring people into a group",
     description=(
-        "By those who manage it: people who have a chat with me, or take messages from everyone. At most 256 in a group. "
-        "They see what is said from then on. The group hears `member_joined` of each."
+        "By those who manage it: people who have a chat with me (a match, or a request that they accepted) and have not left the "
+        "group by themselves. For others, 403 `invite_link_needed`: send them a link. At most 256 in a group. They see what is "
+        "said from then on. The group hears `member_joined` of each."
     ),
     tags=TAGS,
     opt=LIMIT,

@@ -1,8 +1,10 @@
 """Groups: up to 256 people, one of them the owner, some of them administrators.
 
 Owner and administrators manage a group: they describe it, bring people in, put members out, pin. Only the owner makes and unmakes
-administrators, puts them out, and hands the group over. Nobody brings in whom they could not write to. Whoever comes sees what is
-said from then on; two members who are hidden from each other do not see each other there either.
+administrators, puts them out, and hands the group over. Nobody is brought in by somebody with whom they have no chat (a match, or
+a request that they accepted), however open to messages they are, nor once they have left by themselves: they come by a link, if
+they like. Whoever comes sees what is said from then on; two members who are hidden from each other do not see each other there
+either.
 """
 
 from collections.abc import Iterable
@@ -57,11 +59,11 @@ class MemberNotFound(NotFound):
     detail = "There is no such member."
 
 
-class MatchNeeded(Forbidden):
-    """403: the other takes messages from matches only."""
+class InviteLinkNeeded(Forbidden):
+    """403: somebody has no chat with me, or has left the group by themselves; whatever the reason, it is answered alike."""
 
-    code = "match_needed"
-    detail = "A match is needed to write to this person."
+    code = "invite_link_needed"
+    detail = "Somebody of them has no chat with you, or has left: send an invite link of the group instead."
 
 
 def read_name(name: str | None) -> str:
@@ -72,10 +74,13 @@ def read_name(name: str | None) -> str:
 
 
 async def make(tx: Transaction, me: int, name: str | None, photo_url: str | None, member_ids: Iterable[int]) -> Opened:
-    """A new group of mine with these members; all of them hear of it. Raises GroupNameMissing, NoSuchPerson or MatchNeeded."""
+    """A new group of mine with these members; all of them hear of it.
+
+    Raises GroupNameMissing, NoSuchPerson or InviteLinkNeeded.
+    """
     name = read_name(name)
     others = sorted(set(member_ids) - {me})
-    await judge_people(tx, me, others)
+    await judge_people(tx, me, 0, others)
     chat_id = await queries.make(tx, name, photo_url)
     await queries.seat(tx, chat_id, [me, *others], 0)
     await queries.appoint(tx, chat_id, me, "owner")
@@ -83,13 +88,13 @@ async def make(tx: Transaction, me: int, name: str | None, photo_url: str | None
     return Opened(chat_id, created=True)
 
 
-async def judge_people(tx: Transaction, me: int, people: list[int]) -> None:
-    """Whether I may bring all of them into a group. Raises NoSuchPerson or MatchNeeded."""
-    known = await queries.list_reachable(tx, me, people)
+async def judge_people(tx: Transaction, me: int, chat_id: int, people: list[int]) -> None:
+    """Whether I may bring all of them into a group (0: a new one). Raises NoSuchPerson or InviteLinkNeeded."""
+    known = await queries.list_reachable(tx, me, chat_id, people)
     if len(known) < len(people):
         raise NoSuchPerson
     if not all(person.reachable for person in known):
-        raise MatchNeeded
+        raise InviteLinkNeeded
 
 
 async def take(tx: Transaction, me: int, chat_id: int) -> Room:
@@ -131,11 +136,11 @@ async def describe(tx: Transaction, me: int, chat_id: int, given: Description) -
 async def add(tx: Transaction, me: int, chat_id: int, user_ids: Iterable[int]) -> Done:
     """Bring people in; those who are in already are not told again.
 
-    Raises ChatNotFound, NotAGroup, ManagersOnly, NoSuchPerson, MatchNeeded or GroupFull.
+    Raises ChatNotFound, NotAGroup, ManagersOnly, NoSuchPerson, InviteLinkNeeded or GroupFull.
     """
     await take_managed(tx, me, chat_id)
     people = sorted(set(user_ids) - {me})
-    await judge_people(tx, me, people)
+    await judge_people(tx, me, chat_id, people)
     await welcome(tx, chat_id, people, by_link=False)
     return Done()
 

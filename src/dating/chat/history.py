@@ -31,9 +31,8 @@ async def list_messages(
     messages = await complete(tx, me, rows)
     if not room.was_screened:
         return messages
-    held = await holds.list_own(tx, room.other(me), me, chat_id, before, after_id or 0)
-    merged = sorted([*messages, *held], key=lambda message: message.id)
-    return merged[-limit:] if after_id is None else merged[:limit]
+    messages = await holds.add_own(tx, room, me, messages, before, after_id or 0)
+    return messages[-limit:] if after_id is None else messages[:limit]
 
 
 async def show_message(tx: Transaction, me: int, message_id: int) -> Message:
@@ -42,6 +41,13 @@ async def show_message(tx: Transaction, me: int, message_id: int) -> Message:
     if row is None or not await access.is_open(tx, me, row.chat_id):
         raise MessageNotFound
     return (await complete(tx, me, [row]))[0]
+
+
+async def show_own(tx: Transaction, me: int, message_id: int) -> Message:
+    """One message of mine, with what it is to say. Raises MessageNotFound."""
+    message = await show_message(tx, me, message_id)
+    room = await access.see(tx, me, message.chat_id)
+    return (await holds.add_own(tx, room, me, [message], message_id + 1, message_id - 1))[0]
 
 
 async def list_pinned(tx: Transaction, me: int, chat_id: int) -> list[Message]:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 
-from dating.chat.hold_models import Due, HeldRow, Screened
+from dating.chat.hold_models import Due, HeldEdit, HeldRow, OwnRow, Screened
 from dating.chat.post_models import Post
 from dating.chat.post_queries import POSTS, encode, encode_asked
 from dating.database import Transaction
@@ -11,8 +11,16 @@ from dating.database import Transaction
 KEEP = """
 INSERT INTO screenings (message_id, chat_id, sender_id, draft, client_id, due_at, created_at)
 VALUES (:message_id, :chat_id, :sender_id, CAST(:draft AS TEXT), CAST(:client_id AS TEXT), :now, :now)
-ON CONFLICT (message_id) DO UPDATE SET due_at = excluded.due_at, attempts = 0
+ON CONFLICT (message_id) DO UPDATE SET due_at = excluded.due_at, attempts = 0, edit = NULL
 """
+# A later edit takes the place of one that waits, and a moderator who had that one has it no more.
+KEEP_EDIT = """
+INSERT INTO screenings (message_id, chat_id, sender_id, edit, due_at, created_at)
+VALUES (:message_id, :chat_id, :me, CAST(:content AS TEXT), :now, :now)
+ON CONFLICT (message_id) DO UPDATE SET edit = excluded.edit, due_at = excluded.due_at, attempts = 0, score = NULL, reason = NULL,
+    assignee_id = NULL, created_at = excluded.created_at
+"""
+DROP_EDIT = "DELETE FROM screenings WHERE message_id = :message_id AND edit IS NOT NULL"
 SENT_BEFORE = f"""
 WITH {POSTS}
 SELECT h.message_id, h.draft, h.created_at, d.n FROM d JOIN screenings AS h ON h.sender_id = d.me AND h.client_id = d.client_id
@@ -22,8 +30,8 @@ COUNT_HELD = """
 SELECT COUNT(*) FROM screenings WHERE sender_id = :me AND chat_id = :chat_id AND draft IS NOT NULL
 """
 OWN = """
-SELECT h.message_id, h.draft, h.created_at FROM screenings AS h
-WHERE h.sender_id = :me AND h.chat_id = :chat_id AND h.draft IS NOT NULL
+SELECT h.message_id, h.draft, h.edit, h.created_at FROM screenings AS h
+WHERE h.sender_id = :me AND h.chat_id = :chat_id AND (h.draft IS NOT NULL OR h.edit IS NOT NULL)
   AND h.message_id < :before_id AND h.message_id > :after_id
 ORDER BY h.message_id
 """
@@ -37,6 +45,10 @@ ALL_OWN = """
 SELECT h.message_id, h.draft, h.created_at FROM screenings AS h
 WHERE h.sender_id = :me AND h.draft IS NOT NULL ORDER BY h.message_id
 """
+ALL_OWN_EDITS = """
+SELECT h.message_id, h.edit, h.created_at FROM screenings AS h
+WHERE h.sender_id = :me AND h.edit IS NOT NULL ORDER BY h.message_id
+"""
 WITHDRAW = "DELETE FROM screenings WHERE message_id = :message_id AND sender_id = :me AND draft IS NOT NULL RETURNING chat_id"
 
 # What somebody sends into one chat is asked about in its order.
@@ -48,23 +60,27 @@ WHERE message_id IN (
           AND e.message_id < s.message_id AND e.due_at IS NOT NULL)
     ORDER BY s.due_at LIMIT :limit)
   AND due_at <= :now
-RETURNING message_id, attempts, draft
+RETURNING message_id, attempts, due_at, draft, edit
 """
 TEXT = """
 SELECT m.content || COALESCE(' ' || (SELECT p.options FROM polls AS p WHERE p.message_id = m.id), '')
 FROM messages AS m WHERE m.id = :message_id AND m.deleted_at IS NULL
 """
-POSTPONE = "UPDATE screenings SET due_at = :until WHERE message_id = :message_id AND due_at IS NOT NULL"
+POSTPONE = "UPDATE screenings SET due_at = :until WHERE message_id = :message_id AND due_at = :claimed"
 FLAG = """
 UPDATE screenings SET due_at = NULL, score = CAST(:score AS DOUBLE PRECISION), reason = CAST(:reason AS TEXT)
-WHERE message_id = :message_id AND due_at IS NOT NULL
+WHERE message_id = :message_id AND due_at = :claimed
 """
 ASSIGN = """
 UPDATE screenings SET assignee_id = :me
 WHERE message_id = :message_id AND due_at IS NULL AND (assignee_id IS NULL OR assignee_id = :me)
 """
 RELEASE = "UPDATE screenings SET assignee_id = NULL WHERE assignee_id = :user_id"
-TAKE = "DELETE FROM screenings WHERE message_id = :message_id RETURNING message_id, draft, created_at"
+# By whoever has claimed it for the classifier, or (None) by a moderator, for whom nothing is due.
+TAKE = """
+DELETE FROM screenings WHERE message_id = :message_id AND due_at IS NOT DISTINCT FROM CAST(:claimed AS BIGINT)
+RETURNING message_id, sender_id, draft, edit, created_at
+"""
 
 
 async def keep(tx: Transaction, rows: Sequence[tuple[int, int, int, Post | None]]) -> None:
@@ -95,9 +111,9 @@ async def count_held(tx: Transaction, me: int, chat_id: int) -> int:
     return await tx.one(int, COUNT_HELD, me=me, chat_id=chat_id) or 0
 
 
-async def list_own(tx: Transaction, me: int, chat_id: int, before_id: int, after_id: int) -> list[HeldRow]:
-    """My held messages of a chat between two ids, ascending."""
-    return await tx.all(HeldRow, OWN, me=me, chat_id=chat_id, before_id=before_id, after_id=after_id)
+async def list_own(tx: Transaction, me: int, chat_id: int, before_id: int, after_id: int) -> list[OwnRow]:
+    """My held messages of a chat, and held edits of its messages, between two ids, ascending."""
+    return await tx.all(OwnRow, OWN, me=me, chat_id=chat_id, before_id=before_id, after_id=after_id)
 
 
 async def list_latest(tx: Transaction, me: int, chat_ids: Sequence[int]) -> list[HeldRow]:
@@ -108,6 +124,21 @@ async def list_latest(tx: Transaction, me: int, chat_ids: Sequence[int]) -> list
 async def list_all_own(tx: Transaction, me: int) -> list[HeldRow]:
     """Every held message of mine."""
     return await tx.all(HeldRow, ALL_OWN, me=me)
+
+
+async def keep_edit(tx: Transaction, me: int, chat_id: int, message_id: int, content: str) -> None:
+    """Let the classifier be asked about what a message of mine is to say."""
+    await tx.run(KEEP_EDIT, message_id=message_id, chat_id=chat_id, me=me, content=content, now=tx.now)
+
+
+async def drop_edit(tx: Transaction, message_id: int) -> None:
+    """Forget what a message was to say, if something waits."""
+    await tx.run(DROP_EDIT, message_id=message_id)
+
+
+async def list_all_own_edits(tx: Transaction, me: int) -> list[HeldEdit]:
+    """What any message of mine is to say."""
+    return await tx.all(HeldEdit, ALL_OWN_EDITS, me=me)
 
 
 async def withdraw(tx: Transaction, me: int, message_id: int) -> int | None:
@@ -125,14 +156,14 @@ async def read_text(tx: Transaction, message_id: int) -> str | None:
     return await tx.one(str, TEXT, message_id=message_id)
 
 
-async def postpone(tx: Transaction, message_id: int, until: int) -> None:
+async def postpone(tx: Transaction, message_id: int, claimed: int, until: int) -> None:
     """Ask again at a moment."""
-    await tx.run(POSTPONE, message_id=message_id, until=until)
+    await tx.run(POSTPONE, message_id=message_id, claimed=claimed, until=until)
 
 
-async def flag(tx: Transaction, message_id: int, score: float | None, reason: str | None) -> None:
+async def flag(tx: Transaction, message_id: int, claimed: int, score: float | None, reason: str | None) -> None:
     """Let a moderator decide."""
-    await tx.run(FLAG, message_id=message_id, score=score, reason=reason)
+    await tx.run(FLAG, message_id=message_id, claimed=claimed, score=score, reason=reason)
 
 
 async def assign(tx: Transaction, me: int, message_id: int) -> bool:
@@ -145,6 +176,6 @@ async def release(tx: Transaction, user_id: int) -> None:
     await tx.run(RELEASE, user_id=user_id)
 
 
-async def take(tx: Transaction, message_id: int) -> Screened | None:
-    """End the screening of a message, once; None when somebody has."""
-    return await tx.one(Screened, TAKE, message_id=message_id)
+async def take(tx: Transaction, message_id: int, claimed: int | None) -> Screened | None:
+    """End the screening of a message, once; None when somebody has, or when there is something else to be judged by now."""
+    return await tx.one(Screened, TAKE, message_id=message_id, claimed=claimed)

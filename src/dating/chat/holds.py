@@ -2,11 +2,16 @@
 
 A held message is nowhere but in `screenings`: no member, search or count knows of it. Its sender sees it as sent, in the chat and
 in the list, may take it back, and is answered with it when it is sent again. `releases` says how it ends.
+
+Where messages are held, edits are too: until one was judged, everybody reads what the message said before, and its sender alone
+is shown beside it what it is to say (`waiting_content`). A later edit takes the place of one that waits, one back to what the
+message says takes it back, and a deletion drops it. No history, list, search, version, forward or event has it.
 """
 
 from collections.abc import Iterable, Sequence
 
 import msgspec
+from msgspec.structs import replace
 
 from dating.chat import hold_queries as queries
 from dating.chat import post_queries
@@ -14,7 +19,7 @@ from dating.chat.access import ClientIdReused
 from dating.chat.drafts import describe, show
 from dating.chat.hold_models import HeldRow, OwnHeld
 from dating.chat.message_models import Message
-from dating.chat.models import Chat
+from dating.chat.models import Chat, Room
 from dating.chat.post_models import Post, Verdict
 from dating.database import Overtaken, Transaction
 from dating.errors import Refusal
@@ -39,6 +44,11 @@ async def hold(tx: Transaction, posts: Sequence[Post], verdicts: dict[int, Verdi
 async def watch(tx: Transaction, messages: Iterable[Message]) -> None:
     """Let a classifier look at messages that are delivered."""
     await queries.keep(tx, [(one.id, one.chat_id, one.sender_id, None) for one in messages if one.sender_id is not None])
+
+
+async def hold_edit(tx: Transaction, me: int, chat_id: int, message_id: int, content: str) -> None:
+    """Keep an edit of a message of mine from everybody."""
+    await queries.keep_edit(tx, me, chat_id, message_id, content)
 
 
 async def rewatch(tx: Transaction, me: int, chat_id: int, message_id: int) -> None:
@@ -68,17 +78,23 @@ def read_draft(row: HeldRow) -> Post:
     return draft
 
 
-async def list_own(tx: Transaction, other_id: int | None, me: int, chat_id: int, before_id: int, after_id: int) -> list[Message]:
-    """My held messages of a chat between two ids, ascending; `other_id`: the other of a direct chat."""
-    rows = await queries.list_own(tx, me, chat_id, before_id, after_id)
-    return [show(read_draft(row), row.message_id, other_id, row.created_at) for row in rows]
+async def add_own(tx: Transaction, room: Room, me: int, messages: list[Message], before_id: int, after_id: int) -> list[Message]:
+    """Messages of a chat between two ids with what of mine is held there, ascending."""
+    rows = await queries.list_own(tx, me, room.id, before_id, after_id)
+    if not rows:
+        return messages
+    edits = {row.message_id: row.edit for row in rows}
+    shown = [replace(one, waiting_content=edits[one.id]) if one.id in edits else one for one in messages]
+    drafts = [(HeldRow(row.message_id, row.draft, row.created_at), row) for row in rows if row.draft is not None]
+    held = [show(read_draft(draft), row.message_id, room.other(me), row.created_at) for draft, row in drafts]
+    return sorted([*shown, *held], key=lambda message: message.id)
 
 
 async def complete(tx: Transaction, me: int, chats: list[Chat]) -> list[Chat]:
     """The chats with my held message as the last one, where it is."""
     rows = await queries.list_latest(tx, me, [chat.id for chat in chats]) if chats else []
     latest = {draft.chat_id: (draft, row) for row in rows for draft in [read_draft(row)]}
-    return [msgspec.structs.replace(chat, **top(me, chat, *latest[chat.id])) if chat.id in latest else chat for chat in chats]
+    return [replace(chat, **top(me, chat, *latest[chat.id])) if chat.id in latest else chat for chat in chats]
 
 
 def top(me: int, chat: Chat, draft: Post, row: HeldRow) -> dict[str, object]:
@@ -96,8 +112,10 @@ def top(me: int, chat: Chat, draft: Post, row: HeldRow) -> dict[str, object]:
 
 
 async def export(tx: Transaction, me: int) -> list[OwnHeld]:
-    """What of mine is held, wherever I have sent it."""
-    return [OwnHeld(row.message_id, read_draft(row).content, row.created_at) for row in await queries.list_all_own(tx, me)]
+    """What of mine is held, wherever I have sent it: messages, and edits of delivered ones."""
+    drafts = [OwnHeld(row.message_id, read_draft(row).content, row.created_at) for row in await queries.list_all_own(tx, me)]
+    edits = [OwnHeld(row.message_id, row.edit, row.created_at) for row in await queries.list_all_own_edits(tx, me)]
+    return [*drafts, *edits]
 
 
 async def withdraw(tx: Transaction, me: int, message_id: int, *, for_all: bool) -> bool:

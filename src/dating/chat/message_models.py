@@ -68,6 +68,10 @@ class Message(msgspec.Struct, frozen=True):
     links: Annotated[list[str], Meta(description="addresses in the text; nobody has looked at them", examples=[[]])] = []
     reactions: list[Reaction] = []
     poll: Poll | None = None
+    waiting_content: Annotated[
+        str | None,
+        Meta(description="what mine is to say, until a classifier has judged that", examples=[None]),
+    ] = None
 
 
 class Target(msgspec.Struct, frozen=True):

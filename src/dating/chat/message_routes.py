@@ -61,7 +61,9 @@ async def vote(
     "/api/messages/{message_id:int}/edit",
     status_code=200,
     summary="Edit a message",
-    description="A text of mine. Whoever may read it may read what it said before, too. The chat hears `message_edited`.",
+    description="A text of mine. Whoever may read it may read what it said before, too. The chat hears `message_edited`. "
+    "Where a classifier holds messages, that is once it has judged the edit: until then all stays as it was, and "
+    "`waiting_content` shows me alone what the message is to say.",
     tags=TAGS,
     opt=LIMIT,
 )
@@ -75,7 +77,7 @@ async def edit(
 ) -> Message:
     """The message as it is now."""
     await commit(changes.edit, me.user_id, message_id, data.content, rules)
-    return await db.read(history.show_message, me.user_id, message_id)
+    return await db.read(history.show_own, me.user_id, message_id)
 
 
 @get(

@@ -3,13 +3,17 @@
 A held message that is released is written as a message of that moment, under a new id, at the end of the chat: so ids, counts and
 receipts stay in order. Everybody hears it once; the sender's devices first hear that the held one is gone, and find the same
 `client_id` in the new one. What can be delivered to nobody any more (a block, an unmatch, an account that is gone) is dropped.
+
+An edit that is released is made at that moment, if its sender might make it now; else it is dropped, as is one that is refused:
+the message stays what it was.
 """
 
-from dating.chat import changes, holds, post_queries, posts
+from dating.chat import access, changes, holds, post_queries, posts
 from dating.chat import hold_queries as queries
-from dating.chat.hold_models import Due, HeldRow
+from dating.chat.hold_models import Due, HeldRow, Screened
 from dating.chat.post_models import Post
 from dating.database import Transaction
+from dating.errors import Conflict, NotFound
 from dating.realtime import events, inbox
 from dating.safety import queries as safety
 
@@ -21,20 +25,32 @@ async def claim(tx: Transaction, limit: int, until: int) -> list[Due]:
         if one.draft is not None:
             due.append(one.give(holds.read_draft(HeldRow(one.message_id, one.draft, 0)).text))
         elif (text := await queries.read_text(tx, one.message_id)) is not None:
-            due.append(one.give(text))
+            due.append(one.give(text if one.edit is None else one.edit))
         else:
-            await queries.take(tx, one.message_id)
+            await queries.take(tx, one.message_id, one.due_at)
     return due
 
 
-async def settle(tx: Transaction, message_id: int) -> bool:
-    """End a screening well: deliver the message if it was held; False when somebody has ended it."""
-    row = await queries.take(tx, message_id)
+async def settle(tx: Transaction, message_id: int, claimed: int | None) -> bool:
+    """End a screening well: deliver what was held; False when somebody has ended it. `claimed`: see `hold_queries.take`."""
+    row = await queries.take(tx, message_id, claimed)
     if row is None:
         return False
-    if row.draft is not None:
+    if row.edit is not None:
+        await rewrite(tx, row, row.edit)
+    elif row.draft is not None:
         await deliver(tx, message_id, holds.read_draft(HeldRow(message_id, row.draft, row.created_at)))
     return True
+
+
+async def rewrite(tx: Transaction, row: Screened, content: str) -> None:
+    """Make an edit that was held."""
+    try:
+        room, target = await access.take_message(tx, row.sender_id, row.message_id)
+        await changes.judge_edit(tx, target)
+    except (NotFound, Conflict):
+        return
+    await changes.rewrite(tx, row.sender_id, room, target, content)
 
 
 async def deliver(tx: Transaction, held_id: int, draft: Post) -> None:
@@ -52,13 +68,15 @@ async def deliver(tx: Transaction, held_id: int, draft: Post) -> None:
 
 
 async def discard(tx: Transaction, message_id: int) -> bool:
-    """End a screening by dropping the message if it was held, which its sender's devices hear, and else deleting it for all.
+    """End a screening by dropping what was held, a message or an edit, and else deleting the message for all.
 
-    False when somebody has ended it.
+    The sender's devices hear that a message is gone; of an edit they had heard nothing. False when somebody has ended it.
     """
-    row = await queries.take(tx, message_id)
+    row = await queries.take(tx, message_id, None)
     if row is None:
         return False
+    if row.edit is not None:
+        return True
     if row.draft is None:
         await changes.remove(tx, message_id)
         return True

@@ -6,11 +6,10 @@ A chat that is not mine, was closed, or whose other member is hidden from me ans
 from itertools import groupby
 
 from dating.chat import access, groups, holds, queries, requests
-from dating.chat.groups import MatchNeeded
 from dating.chat.models import Chat, ChatRow, Member, NewChat, Opened, Unread
 from dating.clock import rfc3339
 from dating.database import Transaction
-from dating.errors import Malformed
+from dating.errors import Forbidden, Malformed
 from dating.realtime import events, inbox
 from dating.safety import service as safety
 
@@ -20,6 +19,13 @@ class NotAPair(Malformed):
 
     code = "not_a_pair"
     detail = "A direct chat needs exactly one other person."
+
+
+class MatchNeeded(Forbidden):
+    """403: the other takes messages from matches only."""
+
+    code = "match_needed"
+    detail = "A match is needed to write to this person."
 
 
 # --- chats ------------------------------------------------------------------------------------------------------------------
@@ -39,7 +45,7 @@ async def start(tx: Transaction, me: int, wish: NewChat, most: int) -> Opened:
     """A new group, whose members are told, or the direct chat with somebody, made if need be: then it is a request of mine.
 
     `most`: how many requests I may open a day; 0: no limit. Raises GroupNameMissing, NotAPair, NoSuchPerson, MatchNeeded,
-    TooManyChats or ChatNotFound.
+    InviteLinkNeeded, TooManyChats or ChatNotFound.
     """
     if wish.kind == "group":
         return await groups.make(tx, me, wish.name, wish.photo_url, wish.member_ids)

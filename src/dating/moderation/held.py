@@ -23,9 +23,7 @@ async def list_held(tx: Transaction, me: Identity, limit: int, offset: int, curs
     require_moderator(me)
     rows = await queries.list_waiting(tx, me.user_id, limit, offset, cursor or 0)
     shown = [
-        HeldSummary(
-            row.message_id, row.sender_id, row.draft is not None, row.score, row.reason, row.assignee_id, rfc3339(row.created_at)
-        )
+        HeldSummary(row.message_id, row.sender_id, row.is_held, row.score, row.reason, row.assignee_id, rfc3339(row.created_at))
         for row in rows
     ]
     return HeldQueue(shown, limit, offset, str(rows[-1].message_id) if len(rows) == limit else None)
@@ -40,13 +38,13 @@ async def take(tx: Transaction, me: Identity, message_id: int) -> HeldCase:
     if not await hold_queries.assign(tx, me.user_id, message_id):
         raise CaseTaken
     await audit.record(tx, me.user_id, "view held", person_id=row.sender_id)
-    return HeldCase(
-        row.message_id, row.sender_id, row.draft is not None, row.score, row.reason, read_content(row), rfc3339(row.created_at)
-    )
+    return HeldCase(row.message_id, row.sender_id, row.is_held, row.score, row.reason, read_content(row), rfc3339(row.created_at))
 
 
 def read_content(row: ScreeningRow) -> str:
-    """What the message says; nothing when it was deleted since."""
+    """What the message says, or is to say; nothing when it was deleted since."""
+    if row.edit is not None:
+        return row.edit
     return row.content or "" if row.draft is None else read_draft(HeldRow(row.message_id, row.draft, row.created_at)).text
 
 
@@ -63,7 +61,8 @@ async def rule(tx: Transaction, me: Identity, message_id: int, ruling: Ruling) -
         raise ExplanationMissing
     if ruling.action == "remove":
         await judge_rank_over(tx, me, row.sender_id)
-    if not await (releases.settle if ruling.action == "release" else releases.discard)(tx, message_id):
+    ended = releases.settle(tx, message_id, None) if ruling.action == "release" else releases.discard(tx, message_id)
+    if not await ended:
         raise NoSuchCase
     await audit.record(tx, me.user_id, f"{ruling.action} held", person_id=row.sender_id)
     if ruling.action == "release":

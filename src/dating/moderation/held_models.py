@@ -18,7 +18,10 @@ class Ruling(msgspec.Struct, frozen=True):
 
 
 class HeldSummary(msgspec.Struct, frozen=True):
-    """A message in the queue, without its words. `held`: only its sender has it. No `score`: the classifier was silent."""
+    """A message, or an edit of one, in the queue, without its words. `held`: only its sender has it.
+
+    No `score`: the classifier was silent.
+    """
 
     message_id: Annotated[int, Meta(examples=[1001])]
     sender_id: Annotated[int, Meta(examples=[7])]
@@ -64,8 +67,14 @@ class ScreeningRow(msgspec.Struct, frozen=True):
     message_id: int
     sender_id: int
     draft: str | None
+    edit: str | None
     score: float | None
     reason: str | None
     assignee_id: int | None
     content: str | None
     created_at: int
+
+    @property
+    def is_held(self) -> bool:
+        """Whether its sender alone has it."""
+        return self.draft is not None or self.edit is not None

@@ -4,7 +4,7 @@ from dating.database import Transaction
 from dating.moderation.held_models import ScreeningRow
 
 WAITING = """
-SELECT s.message_id, s.sender_id, s.draft, s.score, s.reason, s.assignee_id, s.created_at,
+SELECT s.message_id, s.sender_id, s.draft, s.edit, s.score, s.reason, s.assignee_id, s.created_at,
        m.content || COALESCE(' ' || (SELECT p.options FROM polls AS p WHERE p.message_id = m.id), '') AS content
 FROM screenings AS s LEFT JOIN messages AS m ON m.id = s.message_id AND m.deleted_at IS NULL
 WHERE s.due_at IS NULL

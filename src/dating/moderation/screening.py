@@ -115,9 +115,9 @@ class Screener:
         if judgement is None:
             await self._put_off(one)
         elif judgement.hold or judgement.score >= self._settings.classifier_threshold:
-            await self._db.write(hold_queries.flag, one.message_id, judgement.score, judgement.reason)
+            await self._db.write(hold_queries.flag, one.message_id, one.due_at, judgement.score, judgement.reason)
         else:
-            await self._db.write(releases.settle, one.message_id)
+            await self._db.write(releases.settle, one.message_id, one.due_at)
 
     async def _ask(self, classifier: Classifier, one: Due) -> Judgement | None:
         """What it thinks; None when it does not answer."""
@@ -133,13 +133,13 @@ class Screener:
     async def _put_off(self, one: Due) -> None:
         if one.attempts < self._settings.classifier_attempts:
             pause = min(FIRST_PAUSE << (one.attempts - 1), LONGEST_PAUSE)
-            await self._db.write(hold_queries.postpone, one.message_id, self._db.clock() + pause)
+            await self._db.write(hold_queries.postpone, one.message_id, one.due_at, self._db.clock() + pause)
         else:
             await self._give_up(one)
 
     async def _give_up(self, one: Due) -> None:
-        """No answer is to be had: the setting says what becomes of a held message."""
-        if one.draft is not None and self._settings.classifier_failure == "hold":
-            await self._db.write(hold_queries.flag, one.message_id, None, None)
+        """No answer is to be had: the setting says what becomes of a held message or edit."""
+        if one.is_held and self._settings.classifier_failure == "hold":
+            await self._db.write(hold_queries.flag, one.message_id, one.due_at, None, None)
         else:
-            await self._db.write(releases.settle, one.message_id)
+            await self._db.write(releases.settle, one.message_id, one.due_at)
