@@ -169,6 +169,16 @@ async def test_words_are_gone_however_the_clock_went(api: Api) -> None:
     assert await ask(api, "SELECT event FROM inbox WHERE event LIKE '%тайна%'") == []
 
 
+async def test_a_deletion_without_a_body_is_for_all(api: Api) -> None:
+    """As the messenger's clients send it; what stands in a body must still fit."""
+    anna, boris = await api.people(2)
+    chat_id = await anna.match(boris)
+    message = await anna.say(chat_id, "привет")
+    assert await refused(anna, f"/api/messages/{message['id']}/delete", for_all="yes") == (400, "invalid")
+    assert (await anna.post(f"/api/messages/{message['id']}/delete")).status_code == 200
+    assert (await history(boris, chat_id))[-1]["deleted"] is True
+
+
 async def test_deleted_for_me_is_gone_for_me(api: Api) -> None:
     """The other keeps it; my devices hear of it; what I had not read counts as read, and its author hears that."""
     anna, boris = await api.people(2)

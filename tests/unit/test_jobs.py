@@ -39,7 +39,7 @@ async def test_a_job_that_failed_is_tried_again(tmp_path: Path, failure: Excepti
 async def test_what_is_done_by_the_hour_begins_soon(tmp_path: Path) -> None:
     """A server that is started anew every half an hour drops what is over, too."""
     settings = Settings(database_path=tmp_path / "dating.db")
-    jobs = Jobs(settings, connect(settings), lambda since: set())
+    jobs = Jobs(settings, connect(settings), make_mailer(settings), lambda since: set())
     turns: list[None] = []
 
     async def sow() -> None:

@@ -14,6 +14,7 @@ from dating.idempotency import Commit
 from dating.tokens import Identity
 
 TAGS = ["Chats and messages"]
+FOR_ALL = Deletion()
 LIMIT = {"limit": "read"}
 
 
@@ -97,13 +98,17 @@ async def list_versions(message_id: FromPath[int], me: NamedDependency[Identity]
     summary="Delete a message",
     description=(
         "For all (one of mine, or any in a group that I manage): what it said is gone everywhere, and the chat hears "
-        "`message_deleted`. Or for me alone: my own devices hear it, and if I had not read the message, I have now."
+        "`message_deleted`. Or for me alone: my own devices hear it, and if I had not read the message, I have now. "
+        "The body may be left out: for all."
     ),
     tags=TAGS,
     opt=LIMIT,
 )
 async def delete(
-    message_id: FromPath[int], data: JSONBody[Deletion], me: NamedDependency[Identity], commit: NamedDependency[Commit]
+    message_id: FromPath[int],
+    me: NamedDependency[Identity],
+    commit: NamedDependency[Commit],
+    data: JSONBody[Deletion] = FOR_ALL,
 ) -> Done:
     """Take a message back, or out of my sight."""
     return await commit(changes.delete, me.user_id, message_id, data.for_all)
