@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
 from types import FrameType
 
@@ -37,6 +38,9 @@ FINISH_SECONDS = 6
 DRAIN_GRACE_SECONDS = 2
 CLOSE_SECONDS = 1  # with the drain of 10 s: gone after 19
 GARBAGE_THRESHOLDS = (10_000, 20, 100)
+SWITCH_SECONDS = (
+    0.0005  # for which a thread that works (at the search's words) keeps the loop waiting; Python's own 5 ms are a tick
+)
 
 
 def serve(settings: Settings) -> None:
@@ -115,6 +119,7 @@ class Server(uvicorn.Server):
         gc.collect()
         gc.freeze()
         gc.set_threshold(*GARBAGE_THRESHOLDS)
+        sys.setswitchinterval(SWITCH_SECONDS)
         for listener in sockets or []:
             self.announce(listener)
 

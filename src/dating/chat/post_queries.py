@@ -138,7 +138,8 @@ def place(posts: Sequence[Post]) -> list[Place]:
 
 async def look(tx: Transaction, posts: Sequence[Post]) -> dict[int, Verdict]:
     """What is known of each post, by its place; nothing of those whose chat is not open to the sender."""
-    return {row.n: row for row in await tx.all(Verdict, LOOK, posts=encode_asked(posts))}
+    rows = await tx.all(tuple, LOOK, posts=encode_asked(posts))  # its columns are the struct's: by names would cost 4 µs a post
+    return {row[0]: Verdict(*row) for row in rows}
 
 
 async def count_messages(tx: Transaction, posts: Sequence[Post]) -> bool:

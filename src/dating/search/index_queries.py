@@ -113,7 +113,7 @@ async def take_notes(tx: Transaction, kind: str, ids: Sequence[int]) -> set[int]
 
 async def list_texts(tx: Transaction, ids: Sequence[int]) -> list[Text]:
     """What these messages say."""
-    return await tx.all(Text, TEXTS, ids=json.dumps(ids))
+    return [Text(*row) for row in await tx.all(tuple, TEXTS, ids=json.dumps(ids))]
 
 
 async def add_terms(tx: Transaction, terms: Sequence[Terms]) -> int:
