@@ -171,7 +171,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         Literal["auto", "sql", "memory"],
         Meta(description="candidates by the database, or by arrays in each process; auto: by the latter from 50,000 accounts on"),
     ] = "auto"
-    ranking_fairness: Annotated[Factor, Meta(description="how much having been shown counts against it; 2 is fairer")] = 1.5
+    ranking_fairness: Annotated[Factor, Meta(description="how much having been shown counts against it; 0 not at all")] = 3.0
     ranking_serve: Annotated[Factor, Meta(description="days of swiping until a like is seen that do not count against it")] = 3.0
     ranking_room: Annotated[Factor, Meta(description="matches a week for which somebody has time")] = 7.0
     ranking_optimism: Annotated[Factor, Meta(description="deviations added to the appeal of people not known yet")] = 0.5

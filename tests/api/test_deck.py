@@ -18,7 +18,8 @@ from dating.matching import service as matching
 from dating.matching.boosts import Boosting
 from dating.matching.candidates import Candidate, Search
 from dating.matching.decks import Deck, Decks
-from dating.matching.exposure import UNLIMITED
+from dating.matching.exposure import UNLIMITED, Budget, Slot
+from dating.matching.exposure_queries import HOUR
 from dating.matching.limits import Limits
 from dating.matching.ranking import DEFAULT
 from dating.profiles import places
@@ -469,6 +470,33 @@ async def test_a_deck_ends_and_the_ledger_too(api: Api) -> None:
     db.clock = lambda: start + 32 * DAY
     await exposure.sweep(db)
     assert await api.count("exposures") == 0
+
+
+@pytest.mark.one_process("asks the database, no server")
+async def test_a_budget_of_the_day_is_new_each_day(settings: Settings) -> None:
+    """So many different people in a day, hour by hour, and as many again the next day."""
+    db = connect(settings)
+    await db.open()
+    budget, start = Budget(per_day=3), NOW - NOW % DAY
+    slots = [Slot(number) for number in range(2, 10)]
+
+    async def fill(tx: Transaction) -> None:
+        for number in range(1, 10):
+            await tx.run(ADD_USER, name=f"p{number}", banned=None)
+
+    db.clock = lambda: start
+    await db.write(fill)
+    await db.write(exposure.record, 1, slots[:3], 0, budget)
+    db.clock = lambda: start + 5 * HOUR
+    await db.write(exposure.record, 1, slots[:3], 0, budget)
+    with pytest.raises(exposure.RevealsUsedUp) as refused:
+        await db.write(exposure.record, 1, slots[3:4], 0, budget)
+    assert refused.value.retry_after == 19 * 3600 + 1
+    db.clock = lambda: start + DAY
+    await db.write(exposure.record, 1, slots[3:6], 0, budget)
+    with pytest.raises(exposure.RevealsUsedUp):
+        await db.write(exposure.record, 1, slots[6:], 0, budget)
+    await db.close()
 
 
 async def test_budgets_end_scraping(settings: Settings) -> None:

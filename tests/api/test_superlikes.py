@@ -2,12 +2,15 @@
 
 import re
 from collections.abc import AsyncIterator
+from functools import partial
+from operator import add
 from typing import Any
 
 import msgspec
 import pytest
 
 from dating.clock import DAY
+from dating.matching.limits import Limits, UsedUp, allowances, spend
 from dating.settings import Settings
 from tests.kit import Api, Person, running
 
@@ -109,6 +112,22 @@ async def test_what_is_used_up_is_refused_and_comes_back_at_midnight(frugal: Api
     db.clock = lambda: tomorrow
     assert read_left(await anna.post("/swipe/undo")) == {"likes": 3, "superlikes": 1, "rewinds": 0, "boosts": 1}
     assert (await anna.get("/swipe/limits")).json()["rewinds"] == {"per_day": 1, "left": 0}
+
+
+@pytest.mark.parametrize("kind", ["like", "superlike"])
+async def test_a_new_day_begins_with_none_used(api: Api, kind: str) -> None:
+    """Of three a day, three are used on one day, and one on the next: two are left."""
+    anna = await api.person()
+    db = api.app.state.db
+    now, most = db.clock(), Limits(like=3, superlike=3)
+    for _ in range(3):
+        await db.write(spend, anna.id, kind, 3)
+    with pytest.raises(UsedUp):
+        await db.write(spend, anna.id, kind, 3)
+    for later in (DAY, -DAY):  # whichever way the clock goes, it is another day
+        db.clock = partial(add, now, later)
+        await db.write(spend, anna.id, kind, 3)
+        assert getattr(await db.read(allowances, anna.id, most), f"{kind}s").left == 2
 
 
 async def test_lists_of_people_to_swipe_say_what_is_left(settings: Settings) -> None:

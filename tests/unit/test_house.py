@@ -190,7 +190,7 @@ def judge(folder: Path) -> tuple[int, str]:
 ONE_PROCESS = {
     "api/test_exposure_log.py": 2,  # asks the database
     "api/test_boosts.py": 5,
-    "api/test_deck.py": 4,
+    "api/test_deck.py": 5,
     "api/test_bad_input.py": 1,
     "api/test_candidate_index.py": 6,
     "api/test_database.py": 19,

@@ -85,7 +85,7 @@ def test_a_page_of_scores_that_are_not_numbers() -> None:
 def test_the_formula() -> None:
     """The score of one pair is what the docstring says, computed by hand."""
     weights = Weights(fairness=2.0, base=((-1.0, -2.0, 0, 0), (-0.5, 0, 0, 0), (0,) * 4, (0,) * 4))
-    people = crowd(2, gender=2, choosiness=[0.3, 0], appeal=[0.4, 0], appeal_precision=4, shown=[30, 10])
+    people = crowd(2, gender=2, choosiness=[0.3, 0], appeal=[0.4, 0], appeal_precision=4, shown=[3, 1])
     people = people._replace(
         swipes_per_day=np.array([2, 9]), unanswered=np.array([11, 0]), matches=np.array([13, 0]), likes_viewer=np.array([0, 1])
     )
@@ -93,7 +93,7 @@ def test_the_formula() -> None:
     shared = 2 * 0.044 - 10 * 0.041
     likes, back = -2.0 + 0.2 + 0.4 + 0.5 / 2 + shared, -0.5 + 0.3 + 0.1 + shared
     expected = math.log(1 / (1 + math.exp(-likes))) + math.log(1 / (1 + math.exp(-back)))
-    expected += math.log(3 * 2 / 12) + math.log(7 / 14) - 2 * math.log(1 + 30 / 20)
+    expected += math.log(3 * 2 / 12) + math.log(7 / 14) - 2 * math.log(1 + 3 / 2)
     found = score(Viewer(1, 0.2, 0.1), people, weights)
     assert found[0] == pytest.approx(expected)
     assert found[1] == pytest.approx(math.log(1 / (1 + math.exp(1.55))) - 2 * math.log(1.5))  # likes me: a sure answer

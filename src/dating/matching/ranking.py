@@ -58,7 +58,7 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True):
     (column), each in the order female, male, non-binary, other.
     """
 
-    fairness: float = 1.5  # how strongly exposure counts against further exposure; 0 not at all, 2 fairer
+    fairness: float = 3.0  # how strongly exposure counts against further exposure; 0 not at all; see decision 29
     serve: float = 3.0  # days of swiping that may pass until a like is seen without counting against it
     room: float = 7.0  # matches a week for which somebody has time
     optimism: float = 0.5  # standard deviations added to an appeal
