@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from dating.chat import limit_queries
+from dating.chat import limit_queries, receipts
 from dating.clock import DAY
 from dating.settings import Settings
 from tests.api.messenger import do, history, listen, refused
@@ -81,6 +81,23 @@ async def test_the_asker_learns_nothing_until_it_is_accepted(api: Api) -> None:
     assert await refused(boris, f"/api/chats/{chat_id}/accept") == (409, "not_a_request")
     await anna.say(chat_id, "https://example.org/ run with me " + "x" * 600)
     assert await unread(boris) == (1, 1, 0)
+
+
+@pytest.mark.parametrize("receipts_on", [True, False])
+async def test_what_an_acceptance_tells_the_asker(api: Api, receipts_on: bool) -> None:
+    """How far the message was delivered by now, and how far it was read if the other sends receipts; nothing of that before."""
+    anna, boris = await api.people(2)
+    await boris.patch("/me", json={"settings": {"read_receipts": receipts_on}})
+    chat_id = await ask(anna, boris)
+    (first,) = await history(boris, chat_id)
+    ears = await listen(anna, boris)
+    await api.app.state.db.write(receipts.mark_delivered, boris.id, chat_id, first["id"])
+    await boris.post("/chat/read", json={"chat_id": chat_id})
+    assert (await ears.heard())[0] == []
+    await do(boris, f"/api/chats/{chat_id}/accept")
+    mine, _ = await ears.heard()
+    assert [event["type"] for event in mine] == ["chat", "delivered", *(["read_chat"] if receipts_on else [])]
+    assert {event["message_id"] for event in mine[1:]} == {first["id"]}
 
 
 async def test_an_answer_accepts(api: Api) -> None:
