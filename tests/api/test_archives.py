@@ -1,13 +1,20 @@
 """The way of an archive: asked for, made by any process, told to its owner alone, fetched once, gone whatever happens."""
 
 import asyncio
+import io
 from typing import Any
+from zipfile import ZipFile
+
+import msgspec
+import pytest
 
 from dating.accounts import export, export_queries, exports, guessing
+from dating.chat import archive
 from dating.clock import DAY
+from dating.idempotency import UsedKey
 from dating.jobs import Jobs
 from dating.settings import Settings
-from tests.api.messenger import listen
+from tests.api.messenger import do, history, listen
 from tests.api.test_export import order
 from tests.kit import PASSWORD, Api
 from tests.post import mailing
@@ -44,6 +51,31 @@ async def test_a_link_is_good_once_for_its_owner_alone(api: Api) -> None:
     answers = await asyncio.gather(*[anna.get(url) for _ in range(4)])
     assert sorted(answer.status_code for answer in answers) == [200, 404, 404, 404]
     assert await count(api) == 0
+
+
+@pytest.mark.parametrize("many", [0, 1, 2, 3, 4, 5])
+def test_parts_make_one_list(many: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many records there are, and however many are encoded at once."""
+    monkeypatch.setattr(export, "AT_ONCE", 2)
+    records = [UsedKey(f"key-{n}", n) for n in range(many)]
+    with ZipFile(io.BytesIO(export.pack({"keys": records}))) as files:
+        text = files.read("keys.json")
+    assert text == msgspec.json.format(msgspec.json.encode([export.spell(record) for record in records]), indent=2)
+
+
+async def test_messages_are_read_in_parts(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of them are there, once, in their order, and a poll with its answers."""
+    monkeypatch.setattr(archive, "AT_ONCE", 2)
+    anna, boris = await api.people(2)
+    chat_id = await anna.match(boris)
+    for n in range(4):
+        await (anna, boris)[n % 2].say(chat_id, f"{n}")
+    poll = {"chat_id": chat_id, "content": "Куда?", "poll": {"options": ["Горы", "Море"]}}
+    await do(anna, "/messages/send", 201, **poll)
+    collected = await api.app.state.db.read(export.collect, anna.id)
+    messages = msgspec.json.decode(msgspec.json.encode(collected["messages"]))
+    assert messages == await history(anna, chat_id)
+    assert [option["text"] for option in messages[-1]["poll"]["options"]] == ["Горы", "Море"]
 
 
 async def test_its_owner_is_told_and_nobody_else(api: Api) -> None:

@@ -135,6 +135,17 @@ async def test_it_can_be_read_after_all(api: Api) -> None:
     assert await refused(boris, f"/api/messages/{sent['id']}/unhide") == (404, "message_not_found")
 
 
+async def test_what_i_write_myself_is_not_kept_from_me(api: Api) -> None:
+    """My words are about others' messages."""
+    anna, boris = await api.people(2)
+    chat_id = await anna.match(boris)
+    await hide(anna, "крипта")
+    ears = await listen(anna, boris)
+    sent = await anna.say(chat_id, "крипта")
+    assert [[event["type"] for event in events] for events in await ears.heard()] == [["message"], ["message"]]
+    assert ((await history(anna, chat_id))[-1]["id"], await hidden(anna)) == (sent["id"], [])
+
+
 async def test_in_a_group_only_who_does_not_want_it(api: Api) -> None:
     """The others read it; a block beside it makes no difference."""
     anna, boris, clara = await api.people(3)
@@ -176,6 +187,12 @@ async def test_a_request_with_a_hidden_word(api: Api) -> None:
     assert (await listed(boris, "/chats/requests"), await unread(boris)) == ([], (0, 0, 0))
     assert await hidden(boris) == ["Расскажу про заработок"]
     assert await refused(anna, "/messages/send", chat_id=chat_id, content="x") == (403, "answer_awaited")
+    ears = await listen(boris)
+    (message,) = (await boris.get("/api/messages/hidden")).json()
+    await do(boris, f"/api/messages/{message['id']}/unhide")
+    [[event]] = await ears.heard()
+    assert (event["type"], event["request"]) == ("message", True)
+    assert [one[:2] for one in await listed(boris, "/chats/requests")] == [(chat_id, "received")]
 
 
 @pytest.mark.parametrize(

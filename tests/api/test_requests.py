@@ -268,6 +268,17 @@ async def test_new_chats_of_a_day(settings: Settings) -> None:
         await do(anna, "/api/chats", 201, member_ids=[others[2].id])
 
 
+async def test_the_same_text_again_to_the_same_chat(settings: Settings) -> None:
+    """Whoever says something twice to one person says it to one: that is no third chat."""
+    async with running(limited(settings, newcomer_same_text=2)) as api:
+        anna, *others = await api.people(4)
+        chats = [await anna.match(other) for other in others]
+        text = "Заходи ко мне в гости, расскажу про заработок!"
+        for chat_id in (chats[0], chats[1], chats[1], chats[0]):
+            await anna.say(chat_id, text)
+        assert await refused(anna, "/messages/send", chat_id=chats[2], content=text) == (429, "same_text")
+
+
 async def test_newcomers_at_once(settings: Settings) -> None:
     """Twenty at one moment, into five chats, on two processes: not one more than is allowed."""
     async with running(limited(settings, newcomer_messages_per_hour=6)) as api:

@@ -9,8 +9,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from dating.accounts import exclusions
 from dating.app import create_app
-from dating.chat import hold_queries
+from dating.chat import hold_queries, posts
+from dating.chat.post_models import Post
 from dating.clock import SECOND
 from dating.realtime import inbox
 from dating.safety.classifier import Classifier, ClassifierFailed, Judgement, Question, is_public, sign
@@ -482,6 +484,28 @@ async def test_first_messages_at_once(settings: Settings, judge: Judge) -> None:
         judge.open.set()
         await settled(api)
         assert await listed(boris, "/chats/requests") == [(chat_id, "received", 1)]
+
+
+async def test_what_cannot_be_delivered_any_more_is_dropped(settings: Settings, judge: Judge) -> None:
+    """The message of somebody who was banned meanwhile, and one whose client id another message has by now."""
+    async with running(judged(settings, judge.url)) as api:
+        anna, boris, clara, maria = await api.people(4)
+        await make_admin(api, maria)
+        chat_id, other = await anna.match(boris), await clara.match(boris)
+        lost = await anna.say(chat_id, f"{BAD} 1")
+        twice = await clara.say(other, f"{BAD} 2", client_id="k")
+        await settled(api)
+
+        async def change(tx: Any) -> None:
+            await exclusions.ban(tx, anna.id, None)
+            await posts.post(tx, [Post(clara.id, other, f"{BAD} 2", None, "k")])  # as by a server without a classifier
+
+        await api.app.state.db.write(change)
+        for one in (lost, twice):
+            await do(maria, f"/api/moderation/held/{one['id']}/assign")
+            await do(maria, f"/api/moderation/held/{one['id']}/resolve", action="release")
+        assert await boris.told() == ["match", "match", "message"]
+        assert await api.count("messages WHERE sender_id IS NOT NULL") == 1
 
 
 async def test_two_processes_release_once(settings: Settings, judge: Judge) -> None:

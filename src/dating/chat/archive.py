@@ -7,7 +7,11 @@ import msgspec
 from dating.chat import archive_queries as queries
 from dating.chat import groups, history, holds, limit_queries, service
 from dating.chat.access import BEYOND
+from dating.chat.message_models import Message
 from dating.database import Transaction
+
+AT_ONCE = 1000
+"""Messages that are read for an archive in one go."""
 
 
 async def erase(tx: Transaction, user_id: int) -> None:
@@ -28,7 +32,7 @@ async def export(tx: Transaction, user_id: int) -> dict[str, Sequence[msgspec.St
             *await service.list_chats(tx, user_id, BEYOND, 0, 0),
             *await service.list_requests(tx, user_id, BEYOND, 0, 0),
         ],
-        "messages": [history.show(row, {}) for row in await queries.open_messages(tx, user_id)],
+        "messages": await list_messages(tx, user_id),
         "messages_in_closed_chats": await queries.lost_messages(tx, user_id),
         "message_versions": await queries.versions(tx, user_id),
         "chat_memberships": await queries.seats(tx, user_id),
@@ -41,3 +45,14 @@ async def export(tx: Transaction, user_id: int) -> dict[str, Sequence[msgspec.St
         "newcomer_sends": await limit_queries.own(tx, user_id),
         "invites": await queries.invites(tx, user_id),
     }
+
+
+async def list_messages(tx: Transaction, user_id: int) -> list[Message]:
+    """The messages of the person's open chats. A part at a time: between two, others have their turn."""
+    messages: list[Message] = []
+    while True:
+        rows = await queries.open_messages(tx, user_id, messages[-1].id if messages else 0, AT_ONCE)
+        polls = await history.read_polls(tx, user_id, [row.id for row in rows if row.kind == "poll"])
+        messages += [history.show(row, {}, polls.get(row.id)) for row in rows]
+        if len(rows) < AT_ONCE:
+            return messages

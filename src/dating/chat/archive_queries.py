@@ -20,7 +20,9 @@ OPEN_CHATS = f"""
 SELECT c.id FROM members AS seat JOIN chats AS c ON c.id = seat.chat_id
 WHERE seat.user_id = :me AND seat.left_at IS NULL AND {OPEN}
 """
-EXPORT_MESSAGES = f"{MESSAGES} WHERE m.chat_id IN ({OPEN_CHATS}) AND {SEEN} ORDER BY m.id"
+EXPORT_MESSAGES = f"""
+{MESSAGES} WHERE m.chat_id IN ({OPEN_CHATS}) AND {SEEN} AND m.id > :after_id ORDER BY m.id LIMIT :limit
+"""
 EXPORT_LOST = f"""
 SELECT m.id, m.content, m.client_id, m.created_at FROM members AS r JOIN messages AS m ON m.chat_id = r.chat_id
 WHERE r.user_id = :me AND r.left_at IS NULL AND m.sender_id = :me AND m.chat_id NOT IN ({OPEN_CHATS}) ORDER BY m.id
@@ -37,9 +39,9 @@ WHERE r.user_id = :me AND r.left_at IS NULL ORDER BY e.message_id
 """
 
 
-async def open_messages(tx: Transaction, me: int) -> list[MessageRow]:
-    """Every message of the chats that are open to me, in the order of their ids."""
-    return await tx.all(MessageRow, EXPORT_MESSAGES, me=me, now=tx.now)
+async def open_messages(tx: Transaction, me: int, after_id: int, limit: int) -> list[MessageRow]:
+    """The next messages of the chats that are open to me, in the order of their ids."""
+    return await tx.all(MessageRow, EXPORT_MESSAGES, me=me, now=tx.now, after_id=after_id, limit=limit)
 
 
 async def lost_messages(tx: Transaction, me: int) -> list[LostMessage]:
