@@ -29,6 +29,7 @@ async def test_whoever_reaches_a_canary_is_reported(settings: Settings) -> None:
         await api.http.get("/user/1")
         reports = (await admin.get("/api/moderation/reports")).json()["reports"]
         assert {(one["accused_id"], one["reason"]) for one in reports} == {(scraper.id, "spam"), (liker.id, "spam")}
+        assert await api.count("reports") == 2  # none about the administrator, who would not see it
         found = (await reader.get("/profiles/search")).json()
         assert canary.id not in {one["id"] for one in found}
 

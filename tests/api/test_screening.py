@@ -11,7 +11,7 @@ import pytest
 
 from dating.accounts import exclusions
 from dating.app import create_app
-from dating.chat import hold_queries, posts
+from dating.chat import expiry, hold_queries, posts, releases
 from dating.chat.post_models import Post
 from dating.clock import SECOND
 from dating.realtime import inbox
@@ -506,6 +506,50 @@ async def test_what_cannot_be_delivered_any_more_is_dropped(settings: Settings, 
             await do(maria, f"/api/moderation/held/{one['id']}/resolve", action="release")
         assert await boris.told() == ["match", "match", "message"]
         assert await api.count("messages WHERE sender_id IS NOT NULL") == 1
+
+
+async def test_questions_are_asked_in_their_order(settings: Settings, judge: Judge) -> None:
+    """What one person sends into one chat is asked about one after the other, however many may be asked about at once."""
+    judge.open.clear()
+    async with running(judged(settings, judge.url)) as api:
+        anna, boris, clara = await api.people(3)
+        first, other = await anna.match(boris), await anna.match(clara)
+        for text in ("раз", "два", "три"):
+            await anna.say(first, text)
+        await anna.say(other, "раз")
+
+        async def asked() -> bool:
+            return bool(judge.asked)
+
+        await until(asked)
+        claimed = await api.app.state.db.write(releases.claim, 8, api.app.state.db.clock())
+        assert {row.text for row in claimed} | {one["text"] for one in judge.asked} == {"раз"}
+        judge.open.set()
+        await settled(api)
+
+
+async def test_a_held_message_among_delivered_ones(settings: Settings, judge: Judge) -> None:
+    """The list shows what was said last, held or not; a held answer whose original has expired is released as no answer."""
+    async with running(judged(settings, judge.url)) as api:
+        anna, boris, maria = await api.people(3)
+        await make_admin(api, maria)
+        chat_id = await anna.match(boris)
+        original = await boris.say(chat_id, "скоро исчезнет", expires_in=3600)
+        await settled(api)
+        (original,) = (await history(anna, chat_id))[1:]
+        sent = await anna.say(chat_id, BAD, reply_to_id=original["id"])
+        await anna.say(chat_id, "привет")
+        await settled(api)
+        assert [one["last_message"] for one in (await anna.get("/chats")).json()] == ["привет"]
+        db = api.app.state.db
+        clock, start = db.clock, db.clock()
+        db.clock = lambda: start + 7200 * SECOND
+        await db.write(expiry.expire)
+        db.clock = clock
+        await do(maria, f"/api/moderation/held/{sent['id']}/assign")
+        await do(maria, f"/api/moderation/held/{sent['id']}/resolve", action="release")
+        released = (await history(boris, chat_id))[-1]
+        assert (released["content"], released["reply_to_id"]) == (BAD, None)
 
 
 async def test_two_processes_release_once(settings: Settings, judge: Judge) -> None:
