@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from dating.accounts.mail import make_mailer
 from dating.clock import DAY
 from dating.database import Database, Transaction, connect
 from dating.jobs import Jobs
@@ -111,7 +112,7 @@ async def test_newcomers_are_new_for_a_while(db: Database, settings: Settings) -
     await db.write(settle, 1, 3, NOW)
     await db.write(settle, 4, 1, NOW - 3 * DAY)
     await db.write(lambda tx: tx.run("INSERT INTO standings (user_id, ever_shown) VALUES (2, 10), (3, 9)"))
-    jobs = Jobs(settings, db, lambda since: set())
+    jobs = Jobs(settings, db, make_mailer(settings), lambda since: set())
     await jobs.sweep()
     new = "SELECT user_id FROM profiles WHERE is_new ORDER BY user_id"
     assert await db.read(lambda tx: tx.all(int, new)) == [1, 3]
