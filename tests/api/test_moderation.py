@@ -321,7 +321,7 @@ async def hold(court: Court, moderator: Person) -> int:
 
     async def write(tx: Any) -> None:
         await hold_queries.keep(tx, [(court.message_id, court.chat_id, court.boris.id, None)])
-        await hold_queries.flag(tx, court.message_id, 0.9, "spam")
+        await hold_queries.flag(tx, court.message_id, tx.now, 0.9, "spam")
 
     await court.api.app.state.db.write(write)
     assert (await moderator.post(f"/api/moderation/held/{court.message_id}/assign")).status_code == 200
