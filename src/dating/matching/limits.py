@@ -13,7 +13,7 @@ from dating.clock import DAY, SECOND, rfc3339
 from dating.database import Database, Transaction
 from dating.errors import Problem, Throttled
 from dating.matching import limit_queries as queries
-from dating.matching.models import Allowance, Allowances
+from dating.matching.models import Action, Allowance, Allowances
 from dating.settings import Settings
 
 
@@ -93,6 +93,11 @@ async def spend(tx: Transaction, me_id: int, kind: str, per_day: int) -> None:
     if per_day and not await queries.spend(tx, me_id, kind, tx.now // DAY, per_day):
         refusal = USED_UP[kind]
         raise refusal(f"All {per_day} {refusal.noun} of today are used; 0 are left.", retry_after=until_midnight(tx.now))
+
+
+def costs(action: Action, limits: Limits) -> bool:
+    """Whether a swipe may take something from what is left."""
+    return action != "dislike" and bool(limits.like or (action == "superlike" and limits.superlike))
 
 
 async def allowances(tx: Transaction, me_id: int, limits: Limits) -> Allowances:

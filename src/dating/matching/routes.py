@@ -1,5 +1,7 @@
 """Swipes and matches over HTTP."""
 
+import asyncio
+
 from litestar import Response, delete, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
@@ -7,7 +9,7 @@ from litestar.params import FromPath, JSONBody
 from dating.database import Database
 from dating.idempotency import Commit
 from dating.matching import boost_routes, candidate_routes, service, statistics_routes
-from dating.matching.limits import allowances, name_left, read_limits
+from dating.matching.limits import allowances, costs, name_left, read_limits
 from dating.matching.models import Allowances, Follower, Match, Swipe, SwipeAnswer, Undone, Unmatched
 from dating.matching.weights import read_weights
 from dating.parameters import Cursor, Limit, Offset
@@ -39,9 +41,14 @@ async def swipe(
 ) -> Response[SwipeAnswer]:
     """Write down what I think of somebody."""
     limits = read_limits(settings)
-    answer = await commit(service.swipe, me.user_id, data.target_id, data.action, limits, data.note, read_weights(settings))
+    weights = read_weights(settings)
+    swiped = commit(service.swipe, me.user_id, data.target_id, data.action, limits, data.note, weights)
+    if costs(data.action, limits):
+        answer, left = await swiped, await name_left(db, me.user_id, limits)
+    else:
+        answer, left = await asyncio.gather(swiped, name_left(db, me.user_id, limits))
     await canaries.watch(db, settings, me, data.target_id)
-    return Response(answer, headers=await name_left(db, me.user_id, limits))
+    return Response(answer, headers=left)
 
 
 @post(
