@@ -342,6 +342,17 @@ async def test_a_flagged_message_is_ruled_once(api: Api, actions: tuple[str, ...
     assert row["deleted"] is (ruled == "remove")
 
 
+async def test_nobody_rules_on_messages_of_their_own_chats(api: Api) -> None:
+    """Whoever is in the chat neither sees the message in the queue nor takes it."""
+    court = await Court(api).open()
+    await hold(court, court.maria)
+    await make_admin(api, court.anna)
+    assert (await court.anna.get("/api/moderation/held")).json()["messages"] == []
+    refusal = await court.anna.post(f"/api/moderation/held/{court.message_id}/assign")
+    assert (refusal.status_code, refusal.json()["code"]) == (404, "case_not_found")
+    assert len((await court.mikhail.get("/api/moderation/held")).json()["messages"]) == 1
+
+
 async def test_moderators_do_not_rule_on_messages_of_administrators(api: Api) -> None:
     """That is for another administrator."""
     court = await Court(api).open()
