@@ -346,7 +346,8 @@ async def test_nobody_rules_on_messages_of_their_own_chats(api: Api) -> None:
     """Whoever is in the chat neither sees the message in the queue nor takes it."""
     court = await Court(api).open()
     await hold(court, court.maria)
-    await make_admin(api, court.anna)
+    form = {"role": "moderator", "password": PASSWORD}
+    assert (await court.adam.request("PUT", f"/api/moderation/users/{court.anna.id}/role", json=form)).status_code == 200
     assert (await court.anna.get("/api/moderation/held")).json()["messages"] == []
     refusal = await court.anna.post(f"/api/moderation/held/{court.message_id}/assign")
     assert (refusal.status_code, refusal.json()["code"]) == (404, "case_not_found")
