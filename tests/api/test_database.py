@@ -1,7 +1,10 @@
 """The database layer: the same promises on both databases."""
 
 import asyncio
+import contextlib
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -288,4 +291,25 @@ async def test_what_was_overtaken_runs_again(settings: Settings) -> None:
     else:
         with pytest.raises(Overtaken):  # nobody overtakes the only writer: this is an error of the code
             await db.write(overtaken)
+    await db.close()
+
+
+async def test_what_is_committed_is_copied_from_the_log(tmp_path: Path) -> None:
+    """A while after a commit, the SQLite file itself has it: the log is kept short without anybody's commit waiting for it."""
+    db = connect(Settings(database_path=tmp_path / "dating.db"))
+    await db.open()
+    await migrate(db)
+    await db.write(put, "copied", "да")
+
+    def read_file() -> list[tuple[str]]:
+        # Immutable: SQLite looks at the file alone, as if there were no log.
+        with closing(sqlite3.connect(f"file:{tmp_path / 'dating.db'}?immutable=1", uri=True)) as connection:
+            return connection.execute("SELECT value FROM facts WHERE name = 'copied'").fetchall()
+
+    async with asyncio.timeout(20):
+        while True:
+            with contextlib.suppress(sqlite3.DatabaseError):  # the tables are in the log, too
+                if read_file() == [("да",)]:
+                    break
+            await asyncio.sleep(0.1)
     await db.close()

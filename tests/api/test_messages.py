@@ -52,6 +52,7 @@ async def test_a_message_reaches_both_and_nobody_else(api: Api) -> None:
         "links": [],
         "reactions": [],
         "poll": None,
+        "waiting_content": None,
     }
     event = {
         "type": "message",

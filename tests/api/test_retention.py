@@ -5,6 +5,7 @@ import json
 import pytest
 
 from dating import idempotency
+from dating.accounts.mail import make_mailer
 from dating.chat import limit_queries
 from dating.chat.limit_models import Sending
 from dating.clock import DAY, SECOND
@@ -114,7 +115,8 @@ async def test_a_step_that_fails_keeps_none_from_its_work(api: Api) -> None:
     db = api.app.state.db
     start = db.clock()
     db.clock = lambda: start + 20_000 * DAY
-    jobs = Failing(api.app.state.settings, db, lambda since: set())
+    settings = api.app.state.settings
+    jobs = Failing(settings, db, make_mailer(settings), lambda since: set())
     with pytest.raises(ExceptionGroup) as failed:
         await jobs.sweep()
     assert [type(error) for error in failed.value.exceptions] == [ZeroDivisionError]

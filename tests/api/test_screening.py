@@ -56,8 +56,9 @@ class Judge:
                 score = 0.9 if BAD in asked["text"] else 0.1
                 body = msgspec.json.encode({"score": score, "reason": "spam"}) if given is None else given
                 signature = sign(self.secret, fields["x-dating-signature"], body).encode()
-                writer.write(b"HTTP/1.1 %b\r\nContent-Length: %d\r\n" % (self.status, len(body)))
-                writer.write(b"Location: http://127.0.0.1:1/\r\nX-Dating-Signature: %b\r\n\r\n%b" % (signature, body))
+                status = b"200 OK" if head.startswith("post /elsewhere ") else self.status
+                writer.write(b"HTTP/1.1 %b\r\nContent-Length: %d\r\n" % (status, len(body)))
+                writer.write(b"Location: /elsewhere\r\nX-Dating-Signature: %b\r\n\r\n%b" % (signature, body))
                 await writer.drain()
         writer.close()
 

@@ -1,6 +1,7 @@
-"""The embedded database: one SQLite file through aiosqlite, with group commit."""
+"""The embedded database: one SQLite file through aiosqlite, with group commit, and checkpoints beside it."""
 
 import asyncio
+import logging
 import sqlite3
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from functools import partial
@@ -14,11 +15,14 @@ from dating.database import Clash, Committed, Database, DatabaseAway, Overloaded
 from dating.errors import Malformed
 from dating.settings import Settings
 
+logger = logging.getLogger(__name__)
+
 T = TypeVar("T")
 Row = TypeVar("Row")
 P = ParamSpec("P")
 
 DISK = ("disk is full", "disk I/O error", "unable to open")
+CHECKPOINT_SECONDS = 1.0
 BATCH = 256  # functions that share one commit: enough to hide the fsync, few enough to keep the first one's wait short
 
 
@@ -168,6 +172,9 @@ class SqliteDatabase(Database):
         super().__init__(settings)
         self._writer: Lane | None = None
         self._readers: list[Lane] = []
+        self._has_written = False
+        self._copier: aiosqlite.Connection | None = None
+        self._copying: asyncio.Task[None] | None = None
 
     @property
     def place(self) -> str:
@@ -188,18 +195,37 @@ class SqliteDatabase(Database):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._writer = await self._lane(path, writes=True)
             self._readers = [await self._lane(path, writes=False) for _ in range(self.settings.sqlite_readers)]
+            self._copier = await self._connect(path, WRITING)
         except (sqlite3.Error, OSError) as error:
             await self.close()
             raise DatabaseAway(f"The database file {path} cannot be opened: {error}.") from error
         self._writer.announce = self.announce
+        self._copying = asyncio.create_task(self._keep_log_short(self._copier))
 
     async def _lane(self, path: Path, *, writes: bool) -> Lane:
-        connection = await aiosqlite.connect(path, isolation_level=None, cached_statements=512)
-        patience = f"PRAGMA busy_timeout = {milliseconds(self.settings.sqlite_busy_seconds)}"
-        for pragma in [patience, *PRAGMAS, *(WRITING if writes else READING)]:
-            await connection.execute(pragma)
+        connection = await self._connect(path, WRITING if writes else READING)
         perform = self._commit if writes else self._look
         return Lane(connection, partial(perform, connection._conn), self.settings.write_queue)
+
+    async def _connect(self, path: Path, pragmas: Sequence[str]) -> aiosqlite.Connection:
+        connection = await aiosqlite.connect(path, isolation_level=None, cached_statements=512)
+        patience = f"PRAGMA busy_timeout = {milliseconds(self.settings.sqlite_busy_seconds)}"
+        for pragma in [patience, *PRAGMAS, *pragmas]:
+            await connection.execute(pragma)
+        return connection
+
+    async def _keep_log_short(self, connection: aiosqlite.Connection) -> None:
+        """Copy what is committed from the log into the file, on a connection and a thread of its own: no commit waits for that.
+
+        Else the commit that fills the log's thousandth page does it, and all that have come meanwhile wait for the copying and
+        for two more flushes. While commits come without a pause the log is never copied to its end and so never begun anew:
+        then the writer does the little that is left, every `wal_autocheckpoint` pages.
+        """
+        while True:
+            await asyncio.sleep(CHECKPOINT_SECONDS)
+            if self._has_written:
+                self._has_written = False
+                await checkpoint(connection)
 
     def _commit(self, connection: sqlite3.Connection, batch: list[Job]) -> list[object]:
         """On the writer's thread: every job in its own savepoint, one commit for all of them."""
@@ -210,6 +236,7 @@ class SqliteDatabase(Database):
                 if not job.future.cancelled():
                     notices += self._attempt(connection, job)
             connection.execute("COMMIT")
+            self._has_written = True
         except BaseException:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
@@ -246,6 +273,12 @@ class SqliteDatabase(Database):
 
     async def close(self) -> None:
         await self.finish_groups()
+        if self._copying is not None:
+            self._copying.cancel()
+            await asyncio.gather(self._copying, return_exceptions=True)
+        if self._copier is not None:
+            await self._copier.close()
+        self._copier = self._copying = None
         lanes = [*([self._writer] if self._writer else []), *self._readers]
         self._writer, self._readers = None, []
         for lane in lanes:
@@ -255,6 +288,14 @@ class SqliteDatabase(Database):
         return self._writer.waiting() if self._writer else 0
 
 
+async def checkpoint(connection: aiosqlite.Connection) -> None:
+    """Copy what can be copied now. It disturbs neither who reads nor who writes."""
+    try:
+        await connection.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)")
+    except sqlite3.OperationalError as error:  # such as a full disk: the next one, or the writer, meets it again
+        logger.warning("the log was not copied into the database: %s", error)
+
+
 # FULL: an answered write survives a power cut. The group commit makes it cheap.
 PRAGMAS = [
     "PRAGMA journal_mode = WAL",
@@ -262,6 +303,6 @@ PRAGMAS = [
     "PRAGMA foreign_keys = ON",
     "PRAGMA temp_store = MEMORY",
 ]
-WRITING = ["PRAGMA cache_size = -32768"]
+WRITING = ["PRAGMA cache_size = -32768", "PRAGMA wal_autocheckpoint = 16000"]
 # Whatever a reader holds is void after the next commit; a mapped file, too, is mapped and faulted in anew.
 READING = ["PRAGMA query_only = ON", "PRAGMA cache_size = -4096"]

@@ -10,6 +10,7 @@ regions are put together in another way the second time.
 """
 
 import asyncio
+import time
 from collections.abc import Iterable, Iterator
 from typing import Annotated
 
@@ -37,6 +38,7 @@ FEW = 200  # people below which a region joins the others around it
 GOOD = 0.1  # probability of two yeses that makes a good pick: about that of two average people
 AT_ONCE = 500  # people read in one question, and picks written in one transaction
 CLAIM = 600 * SECOND
+REST = 2.0  # times as long as a part took, until the next: picks are for a day, and people wait for pages meanwhile
 KEPT = 14  # days that picks are kept
 DAYS_A_YEAR = 365.2425
 RANKED_GENDER = np.array([3, 1, 0, 3, 2, 3, 3, 3, 3])
@@ -105,12 +107,14 @@ async def make_in(db: Database, settings: Settings, day: int, regions: list[int]
     if claimed_at is None:
         return await db.read(pick_queries.is_done, day, name)
     for part in cut(await read_people(db, regions, day)):
+        began = time.monotonic()
         ids = [person.user_id for person in part]
         apart = await db.read(pick_queries.apart, ids, day - WEEK, day)
         rows = await asyncio.to_thread(pair, part, apart, day, settings)
         for first in range(0, len(rows), AT_ONCE):
             if not await db.write(keep, day, name, claimed_at, rows[first : first + AT_ONCE]):
                 return False
+        await asyncio.sleep(REST * (time.monotonic() - began))
     return await db.write(pick_queries.finish, day, name, claimed_at)
 
 
@@ -120,8 +124,10 @@ async def read_people(db: Database, regions: list[int], day: int) -> list[pick_q
     lanes = [places.lane(region, gender) for region in regions for gender in (1, 2, 4, 8)]
     while True:
         after = found[-1].user_id if found else 0
+        began = time.monotonic()
         page = await db.read(pick_queries.people, lanes, day * DAY - ACTIVE, day - WEEK, GOOD, after, AT_ONCE)
         found += page
+        await asyncio.sleep(REST * (time.monotonic() - began))
         if len(page) < AT_ONCE:
             return await asyncio.to_thread(sorted, found, key=lambda person: (person.area, person.user_id))
 

@@ -340,8 +340,8 @@ class Hub:
                     await self._missed.wait()
             self._missed.clear()
             try:
+                await self.weed()  # first: with the hints, it may be a revocation that was lost
                 await self.compare_tops()
-                await self.weed()
             except Refusal:
                 logger.warning("tops unreadable")
                 self._missed.set()
