@@ -168,6 +168,32 @@ async def test_a_hole_is_read_from_the_inbox(room: Room) -> None:
     assert wire.numbers() == [1, 2, 3, 4]
 
 
+async def test_what_the_short_way_does_not_take_goes_the_long_one(room: Room) -> None:
+    """A socket gets every event once and in order, whichever of them its short way refuses; while it reads the inbox, none."""
+    anna = await room.person("anna")
+    wire = room.enter(anna)
+    await until(lambda: wire.frames and wire.session and wire.session.reading is None)
+    assert wire.session is not None
+    taken: list[int] = []
+
+    def take(data: bytes) -> bool:
+        event = msgspec.json.decode(data[2:])
+        if event["seq"] % 3 == 0:
+            return False
+        taken.append(event["seq"])
+        wire.frames.append(event)
+        return True
+
+    wire.session.direct = take
+    await room.tell(anna, 7)
+    await until(lambda: wire.numbers() == [1, 2, 3, 4, 5, 6, 7])
+    assert taken == [1, 2, 4, 5, 7]
+    await room.silently(anna)
+    await room.tell(anna)
+    await until(lambda: wire.numbers() == list(range(1, 10)))
+    assert taken == [1, 2, 4, 5, 7]
+
+
 async def test_comparing_tops_heals_a_lost_last_event(room: Room) -> None:
     """A lost hint with nothing after it is found by comparing the tops."""
     anna = await room.person("anna")

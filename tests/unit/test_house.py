@@ -196,7 +196,7 @@ ONE_PROCESS = {
     "api/test_database.py": 20,
     "api/test_documentation.py": 17,
     "api/test_headers.py": 1,
-    "api/test_hub.py": 15,
+    "api/test_hub.py": 16,
     "api/test_location_attacks.py": 3,
     "api/test_migrations.py": 7,
     "api/test_newcomers.py": 2,

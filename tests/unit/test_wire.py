@@ -1,10 +1,12 @@
 """The frames that go past ASGI."""
 
+import asyncio
+
 import pytest
 from websockets.frames import Opcode
 from websockets.protocol import CLIENT, OPEN, Protocol
 
-from dating.realtime.wire import head
+from dating.realtime.wire import Spout, frame, head
 
 
 @pytest.mark.parametrize("length", [0, 1, 125, 126, 127, 65_535, 65_536, 70_000])
@@ -17,3 +19,37 @@ def test_a_client_reads_what_is_written(length: int) -> None:
         (Opcode.TEXT, b"x" * length, True),
         (Opcode.TEXT, "ж".encode(), True),
     ]
+
+
+class Far(asyncio.Protocol):
+    """The server's end of a connection."""
+
+    def __init__(self) -> None:
+        self.made: asyncio.Future[asyncio.Transport] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.made.set_result(transport)
+
+
+async def test_frames_stay_whole_and_in_order() -> None:
+    """What the kernel takes a part of goes on through the transport, and nothing overtakes it or comes after the end."""
+    far = Far()
+    server = await asyncio.get_running_loop().create_server(lambda: far, "127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.sockets[0].getsockname()[1])
+    transport = await far.made
+    spout = Spout(transport)
+    frames = []
+    while spout.write(frame(b"%d " % len(frames) * 30_000)):
+        frames.append(frame(b"%d " % len(frames) * 30_000))
+    assert transport.get_write_buffer_size() > 0, "the last one was not taken whole"
+    assert not spout.write(b"too soon")
+    transport.write(b"and a ping")
+    assert await reader.readexactly(sum(map(len, frames)) + 10) == b"".join(frames) + b"and a ping"
+    await asyncio.sleep(0)
+    assert spout.write(b"again")
+    transport.close()
+    assert not spout.write(b"after the end")
+    assert await reader.read() == b"again"
+    writer.close()
+    server.close()

@@ -9,7 +9,8 @@ Registering comes before reading, so an event that commits during the read raise
 and, because `last` only grows, no repeat.
 
 The hub reaches a connection through `write` and `close` alone and never waits for it. The connection says of each frame whether
-the kernel has taken it; of those that had to wait, it reports back with `sent_frames`.
+the kernel has taken it; of those that had to wait, it reports back with `sent_frames`. While none has to, `Session.direct` takes
+what is live without asking the connection.
 """
 
 import asyncio
@@ -31,6 +32,7 @@ from dating.realtime.inbox import Missed, Passing, Revoked, Told, number
 from dating.realtime.intake import Intake
 from dating.realtime.protocol import Bucket, Close, encode
 from dating.realtime.session import Connection, Session
+from dating.realtime.wire import frame
 from dating.settings import Settings
 from dating.tokens import Identity
 
@@ -181,16 +183,21 @@ class Hub:
         sessions = self._people.get(notice.user_id)
         if not sessions:
             return
-        frame = number(notice.event, notice.seq)
+        seq, text = notice.seq, number(notice.event, notice.seq)
+        ready = frame(text)
         for session in sessions:
-            if session.reading is not None:
-                session.top = max(session.top, notice.seq)
-            elif notice.seq == session.last + 1 and session.unsent < self._settings.socket_queue_frames:
-                session.last = session.top = notice.seq
-                self._write(session, frame)
+            is_next = session.reading is None and seq == session.last + 1
+            if is_next and session.direct is not None and session.direct(ready):
+                session.last = session.top = seq
                 self.sent["durable"] += 1
-            elif notice.seq > session.last:
-                session.top = max(session.top, notice.seq)
+            elif is_next and session.unsent < self._settings.socket_queue_frames:
+                session.last = session.top = seq
+                self._write(session, text)
+                self.sent["durable"] += 1
+            elif session.reading is not None:
+                session.top = max(session.top, seq)
+            elif seq > session.last:
+                session.top = max(session.top, seq)
                 self._fall_behind(session)
 
     def _pass(self, notice: Passing) -> None:
@@ -206,8 +213,8 @@ class Hub:
             if mine == notice.session_id or (notice.session_id is None and mine != notice.spare):
                 self.end(session, Close(notice.code))
 
-    def _write(self, session: Session, frame: bytes) -> None:
-        if session.connection.write(frame):
+    def _write(self, session: Session, text: bytes) -> None:
+        if session.connection.write(text):
             session.progress = time.monotonic()
         else:
             session.unsent += 1

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
 from typing import Annotated, Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -17,7 +16,7 @@ from dating.errors import Forbidden, Malformed, NotFound, Refusal, Unauthorized
 from dating.realtime import inbox
 from dating.realtime.hub import Hub
 from dating.realtime.session import Session
-from dating.realtime.wire import EXTENSION
+from dating.realtime.wire import EXTENSION, Spout, frame
 from dating.settings import Settings
 from dating.tokens import Identity, Tickets
 
@@ -105,9 +104,9 @@ async def serve(hub: Hub, session: Session, connection: "SocketConnection", scop
     """Read frames until the socket is gone. Never waits for anything but the next frame."""
     try:
         await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
-        write_text = scope["extensions"].get(EXTENSION)
+        spout = scope["extensions"].get(EXTENSION)
         scope.clear()  # nobody needs the handshake any more, and an idle socket shall be small
-        connection.open(hub, session, write_text)
+        connection.open(hub, session, spout)
         while True:
             message = await receive()
             if message["type"] == "websocket.receive":
@@ -168,7 +167,7 @@ async def answer(send: Any, refusal: Refusal) -> None:
 class SocketConnection:
     """The hub's view of an ASGI socket. What the peer does not take at once queues here; a task sends it while there is any."""
 
-    __slots__ = ("_closing", "_frames", "_hub", "_send", "_sender", "_session", "_write_text")
+    __slots__ = ("_closing", "_frames", "_hub", "_send", "_sender", "_session", "_spout")
 
     def __init__(self, send: Any) -> None:
         self._send = send
@@ -177,15 +176,15 @@ class SocketConnection:
         self._closing: int | None = None
         self._hub: Hub | None = None
         self._session: Session | None = None
-        self._write_text: Callable[[bytes], bool] | None = None
+        self._spout: Spout | None = None
 
-    def open(self, hub: Hub, session: Session, write_text: Callable[[bytes], bool] | None) -> None:
-        """The upgrade is done: what was written meanwhile may go. `write_text`: the way past ASGI, where there is one."""
-        self._hub, self._session, self._write_text = hub, session, write_text
+    def open(self, hub: Hub, session: Session, spout: Spout | None) -> None:
+        """The upgrade is done: what was written meanwhile may go. `spout`: the way past ASGI, where there is one."""
+        self._hub, self._session, self._spout = hub, session, spout
         self._wake()
 
     def write(self, data: bytes) -> bool:
-        if self._sender is None and self._write_text is not None and self._write_text(data):
+        if self._sender is None and self._spout is not None and self._spout.write(frame(data)):
             return True
         if self._frames is None:
             self._frames = deque()
@@ -199,25 +198,31 @@ class SocketConnection:
 
     def abandon(self) -> None:
         """The peer is gone: send nothing more."""
+        self._spout = None
+        if self._session is not None:
+            self._session.direct = None
         if self._sender is not None:
             self._sender.cancel()
 
     def _wake(self) -> None:
-        if self._sender is None and self._hub is not None:
-            self._sender = asyncio.create_task(self._flush(self._hub))
+        if self._sender is None and self._hub is not None and self._session is not None:
+            self._session.direct = None
+            self._sender = asyncio.create_task(self._flush(self._hub, self._session))
 
-    async def _flush(self, hub: Hub) -> None:
-        assert self._session is not None
+    async def _flush(self, hub: Hub, session: Session) -> None:
         try:
             while self._frames:
                 text = self._frames.popleft().decode()
                 await self._send({"type": "websocket.send", "text": text})
-                hub.sent_frames(self._session, 1)
+                hub.sent_frames(session, 1)
             if self._closing is not None:
                 await self._send({"type": "websocket.close", "code": self._closing, "reason": ""})
+                self._spout = None
         except (OSError, RuntimeError):
             # The peer went away between two frames; the reader notices and unregisters.
             return
         finally:
             self._frames = None
             self._sender = None
+            if self._spout is not None:
+                session.direct = self._spout.write

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import Protocol
 
 from dating.realtime.events import Inbound
@@ -20,13 +21,18 @@ class Connection(Protocol):
 
 
 class Session:
-    """One socket of one person."""
+    """One socket of one person.
+
+    `direct`, where it is set, takes a finished frame (`wire.frame`) past the connection, or says that it does not. Nothing waits
+    in the connection then, so `unsent` is 0.
+    """
 
     __slots__ = (
         "__weakref__",
         "bucket",
         "closed",
         "connection",
+        "direct",
         "frames",
         "greeting",
         "identity",
@@ -51,6 +57,7 @@ class Session:
         self.progress = 0.0
         self.greeting = True
         self.closed = False
+        self.direct: Callable[[bytes], bool] | None = None
         self.resuming: int | None = None
         self.reading: asyncio.Task[None] | None = None
         self.working: asyncio.Task[None] | None = None

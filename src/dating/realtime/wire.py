@@ -1,17 +1,20 @@
 """uvicorn's socket protocol, which also takes a finished text frame at once.
 
 ASGI's `send` makes a task, a message and a frame object of everything that one socket is told, several times what the kernel
-takes. While the peer keeps up, the hub writes past it: a head of a few bytes and the text. While it does not, `send` waits.
+takes. While the peer keeps up, the hub writes past it, and past the loop's own transport: a head of a few bytes and the text,
+in one system call. While it does not, `send` waits.
 """
 
+import asyncio
+import os
 import struct
 from functools import lru_cache
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
 
-EXTENSION = "dating.write"
-"""Where the ASGI scope has `write_text`, in its extensions."""
+EXTENSION = "dating.spout"
+"""Where the ASGI scope has a `Spout`, in its extensions."""
 
 WHOLE_TEXT = 0x81  # the first byte of a text frame that is not continued
 
@@ -21,15 +24,39 @@ class Wire(WebSocketsSansIOProtocol):
 
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
-        if self.response.status_code == 101:
-            self.scope["extensions"][EXTENSION] = self.write_text  # type: ignore[assignment]
+        if self.response.status_code == 101 and self.scheme == "ws" and os.name == "posix":  # TLS is the transport's business
+            self.scope["extensions"][EXTENSION] = Spout(self.transport)  # type: ignore[assignment]
 
-    def write_text(self, text: bytes) -> bool:
-        """Hand a text to the kernel; False when it did not: the peer is slow or about to leave, and `send` has to see to it."""
-        if not self.writable.is_set() or self.close_sent or self.transport.is_closing():
+
+class Spout:
+    """The short way to the kernel for frames that nothing else of this socket waits before."""
+
+    __slots__ = ("_descriptor", "_transport")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._descriptor: int = transport.get_extra_info("socket").fileno()
+
+    def write(self, frame: bytes) -> bool:
+        """Hand a frame on, all of it, or return False: the peer is slow or about to leave, and `send` has to see to it.
+
+        What the transport keeps of earlier frames or of pings goes first. While it is not closing, the descriptor is its own.
+        """
+        transport = self._transport
+        if transport.is_closing() or transport.get_write_buffer_size():
             return False
-        self.transport.write(head(len(text)) + text)
+        try:
+            taken = os.write(self._descriptor, frame)
+        except OSError:  # full, or broken: the transport finds out the same
+            return False
+        if taken < len(frame):
+            transport.write(frame[taken:])
         return True
+
+
+def frame(text: bytes) -> bytes:
+    """A text as it goes over the wire."""
+    return head(len(text)) + text
 
 
 @lru_cache(1024)
