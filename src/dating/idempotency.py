@@ -18,6 +18,7 @@ from dating.errors import Conflict, Malformed
 from dating.tokens import Identity
 
 T = TypeVar("T")
+Look = TypeVar("Look")
 P = ParamSpec("P")
 
 CLAIM = """
@@ -78,16 +79,36 @@ class Commit:
     async def __call__(self, fn: Callable[Concatenate[Transaction, P], Awaitable[T]], /, *args: P.args, **options: P.kwargs) -> T:
         if self.key is None:
             return await self._db.write(fn, *args, **options)
-
-        async def work(tx: Transaction) -> tuple[T, bool]:
-            if await self._claim(tx):
-                answer = await fn(tx, *args, **options)
-                await self._keep(tx, answer)
-                return answer, False
-            return await self._recall(tx, fn), True
-
-        answer, self.repeated = await self._db.write(work)
+        answer, self.repeated = await self._db.write(self._perform, fn, args, options)
         return answer
+
+    async def after(
+        self,
+        look: Callable[[Transaction], Awaitable[Look]],
+        fn: Callable[Concatenate[Transaction, P], Awaitable[T]],
+        /,
+        *args: P.args,
+        **options: P.kwargs,
+    ) -> tuple[Look, T]:
+        """The same after a look at the database in the same transaction. What was seen is not kept with the answer."""
+
+        async def work(tx: Transaction) -> tuple[Look, T, bool]:
+            return await look(tx), *await self._perform(tx, fn, args, options)
+
+        seen, answer, self.repeated = await self._db.write(work)
+        return seen, answer
+
+    async def _perform(
+        self, tx: Transaction, fn: Callable[..., Awaitable[T]], args: tuple[object, ...], options: dict[str, object]
+    ) -> tuple[T, bool]:
+        """The answer, and whether it is the kept one."""
+        if self.key is None:
+            return await fn(tx, *args, **options), False
+        if not await self._claim(tx):
+            return await self._recall(tx, fn), True
+        answer = await fn(tx, *args, **options)
+        await self._keep(tx, answer)
+        return answer, False
 
     async def _claim(self, tx: Transaction) -> bool:
         claimed = await tx.run(CLAIM, user_id=self._user_id, key=self.key, fingerprint=self._fingerprint, now=tx.now)

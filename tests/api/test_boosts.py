@@ -48,7 +48,7 @@ async def open_town(settings: Settings, boosted: list[int], boosting: Boosting =
 
 async def ask(db: Any, decks: Decks, me_id: int, boosting: Boosting = STANDARD, **wish: Any) -> list[Candidate]:
     """A page of the recommended order."""
-    return await deck.recommend(db, decks, me_id, Search(**wish), DEFAULT, UNLIMITED, boosting)
+    return (await deck.recommend(db, decks, me_id, Search(**wish), DEFAULT, UNLIMITED, boosting)).people
 
 
 def find_boosted(page: list[Candidate]) -> list[int]:

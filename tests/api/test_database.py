@@ -88,6 +88,26 @@ async def test_notices_leave_after_the_commit_only(db: Database) -> None:
     assert heard == ["good"]
 
 
+async def test_what_is_noted_waits_for_no_disk(db: Database) -> None:
+    """A note is there for everybody at once and undone when it fails; only what is written is flushed, also after notes."""
+    asked = {"sqlite": "PRAGMA synchronous", "postgres": "SELECT current_setting('synchronous_commit')"}[db.dialect]
+    flushed, hasty = {"sqlite": ("2", "1"), "postgres": ("on", "off")}[db.dialect]
+
+    async def ask(tx: Transaction, name: str, fails: bool = False) -> str:
+        await put(tx, name)
+        if fails:
+            raise NotFound
+        return str(await tx.one(str, asked))
+
+    assert [await db.note(ask, "a"), await db.write(ask, "b"), await db.note(ask, "c")] == [hasty, flushed, hasty]
+    with pytest.raises(NotFound):
+        await db.note(ask, "d", fails=True)
+    assert await db.write(ask, "e") == flushed
+    assert [await db.read(find, name) for name in "abcde"] == ["x", "x", "x", None, "x"]
+    both = await asyncio.gather(db.write(ask, "f"), db.note(ask, "g"))
+    assert both == [flushed, flushed if db.dialect == "sqlite" else hasty], "a batch with one that is written is flushed"
+
+
 async def test_constraints_are_refusals(db: Database) -> None:
     """A broken constraint is a conflict, a number out of range is malformed; neither is an unknown error."""
     await db.write(put, "twice")

@@ -65,7 +65,7 @@ async def world(settings: Settings) -> AsyncIterator[tuple[Database, World]]:
 async def walk(db: Database, decks: list[Decks], dice: random.Random, me_id: int, wish: Search) -> list[Candidate]:
     """All pages of a session, each asked of any of several processes."""
     found: list[Candidate] = []
-    while page := await deck.recommend(db, dice.choice(decks), me_id, wish):
+    while page := (await deck.recommend(db, dice.choice(decks), me_id, wish)).people:
         found += page
         wish = msgspec.structs.replace(wish, last_seen_id=page[-1].id)
     return found

@@ -70,7 +70,7 @@ async def look(db: Database, decks: Decks, me_id: int, index: Index | None, dice
     """Two pages of a day, of which some people are swiped."""
     last = None
     for _ in range(2):
-        page = await deck.recommend(db, decks, me_id, Search(last_seen_id=last, page_size=10), index=index)
+        page = (await deck.recommend(db, decks, me_id, Search(last_seen_id=last, page_size=10), index=index)).people
         for one in page:
             if dice.random() < 0.7:
                 await db.write(matching.swipe, me_id, one.id, "like" if dice.random() < 0.3 else "dislike")

@@ -147,6 +147,13 @@ class Database(ABC):
         """
 
     @abstractmethod
+    async def note(self, fn: Callable[Concatenate[Transaction, P], Awaitable[T]], /, *args: P.args, **options: P.kwargs) -> T:
+        """Like `write`, but nobody waits for the disk: what was noted in the last second may be lost with the machine's power.
+
+        Others see it at once, and it outlives the process. For what costs nobody anything when it is lost.
+        """
+
+    @abstractmethod
     async def read(self, fn: Callable[Concatenate[Transaction, P], Awaitable[T]], /, *args: P.args, **options: P.kwargs) -> T:
         """Run `fn(tx, *args)` without the right to write."""
 

@@ -10,7 +10,7 @@ import contextlib
 import random
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
 from urllib.parse import parse_qs, urlsplit
 
@@ -32,6 +32,7 @@ P = ParamSpec("P")
 
 PARAMETER = re.compile(r"(?<![:\w]):([a-z_][a-z0-9_]*)")
 ATTEMPTS = 5
+NOTE = "BEGIN; SET LOCAL synchronous_commit TO off"
 
 
 @cache
@@ -104,8 +105,16 @@ class PostgresDatabase(Database):
     async def write(self, fn: Callable[Concatenate[Transaction, P], Awaitable[T]], /, *args: P.args, **options: P.kwargs) -> T:
         if len(self._running) >= self.settings.write_queue:
             raise Overloaded(retry_after=1)
-        # A caller that is cancelled must not leave a commit without its notices.
-        task: asyncio.Task[T] = asyncio.create_task(self._retry(self._write, fn, args, options))
+        return await self._finish(self._retry(self._write, fn, args, options))
+
+    async def note(self, fn: Callable[Concatenate[Transaction, P], Awaitable[T]], /, *args: P.args, **options: P.kwargs) -> T:
+        if len(self._running) >= self.settings.write_queue:
+            raise Overloaded(retry_after=1)
+        return await self._finish(self._retry(partial(self._write, durable=False), fn, args, options))
+
+    async def _finish(self, writing: Coroutine[Any, Any, T]) -> T:
+        """A caller that is cancelled must not leave a commit without its notices."""
+        task = asyncio.create_task(writing)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         return await asyncio.shield(task)
@@ -113,11 +122,13 @@ class PostgresDatabase(Database):
     async def read(self, fn: Callable[Concatenate[Transaction, P], Awaitable[T]], /, *args: P.args, **options: P.kwargs) -> T:
         return await self._retry(self._read, fn, args, options)
 
-    async def _write(self, fn: Callable[..., Awaitable[T]], args: tuple[object, ...], options: dict[str, object]) -> T:
+    async def _write(
+        self, fn: Callable[..., Awaitable[T]], args: tuple[object, ...], options: dict[str, object], durable: bool = True
+    ) -> T:
         async with self._borrow(self._writes) as connection:
             done = False
             try:
-                async with connection.transaction():
+                async with connection.transaction() if durable else noting(connection):
                     tx = PostgresTransaction(connection, self.clock())
                     result = await fn(tx, *args, **options)
                     done = True
@@ -234,6 +245,18 @@ class PostgresDatabase(Database):
 
     def waiting(self) -> int:
         return max(0, len(self._running) - self.settings.postgres_pool)
+
+
+@contextlib.asynccontextmanager
+async def noting(connection: "Connection") -> AsyncIterator[None]:
+    """What the driver's own transaction does, for a commit that does not wait for the disk."""
+    await connection.execute(NOTE)
+    try:
+        yield
+    except BaseException:
+        await connection.execute("ROLLBACK")
+        raise
+    await connection.execute("COMMIT")
 
 
 async def tidy(connection: "asyncpg.Connection[asyncpg.Record]") -> None:

@@ -78,6 +78,7 @@ class Job(msgspec.Struct, eq=False):
     args: tuple[object, ...]
     options: dict[str, object]
     future: asyncio.Future[Any]
+    durable: bool = True
     result: Any = None
     error: BaseException | None = None
 
@@ -107,11 +108,13 @@ class Lane:
     def waiting(self) -> int:
         return len(self._waiting)
 
-    async def submit(self, fn: Callable[..., Awaitable[T]], args: tuple[object, ...], options: dict[str, object]) -> T:
+    async def submit(
+        self, fn: Callable[..., Awaitable[T]], args: tuple[object, ...], options: dict[str, object], *, durable: bool = True
+    ) -> T:
         if len(self._waiting) >= self._limit:
             raise Overloaded(retry_after=1)
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._waiting.append(Job(fn, args, options, future))
+        self._waiting.append(Job(fn, args, options, future, durable))
         if self._pump is None:
             self._pump = asyncio.create_task(self._work())
         return await future
@@ -173,6 +176,7 @@ class SqliteDatabase(Database):
         self._writer: Lane | None = None
         self._readers: list[Lane] = []
         self._has_written = False
+        self._flushes = True
         self._copier: aiosqlite.Connection | None = None
         self._copying: asyncio.Task[None] | None = None
 
@@ -183,6 +187,10 @@ class SqliteDatabase(Database):
     async def write(self, fn: Callable[Concatenate[Transaction, P], Awaitable[T]], /, *args: P.args, **options: P.kwargs) -> T:
         assert self._writer is not None, "the database is not open"
         return await self._writer.submit(fn, args, options)
+
+    async def note(self, fn: Callable[Concatenate[Transaction, P], Awaitable[T]], /, *args: P.args, **options: P.kwargs) -> T:
+        assert self._writer is not None, "the database is not open"
+        return await self._writer.submit(fn, args, options, durable=False)
 
     async def read(self, fn: Callable[Concatenate[Transaction, P], Awaitable[T]], /, *args: P.args, **options: P.kwargs) -> T:
         lane = min(self._readers, key=Lane.waiting)
@@ -228,8 +236,12 @@ class SqliteDatabase(Database):
                 await checkpoint(connection)
 
     def _commit(self, connection: sqlite3.Connection, batch: list[Job]) -> list[object]:
-        """On the writer's thread: every job in its own savepoint, one commit for all of them."""
+        """On the writer's thread: every job in its own savepoint, one commit for all of them.
+
+        Of a batch that only notes something, the log is flushed with the next commit that is to be durable, or the next copying.
+        """
         notices: list[object] = []
+        self._flush(connection, any(job.durable for job in batch))
         connection.execute("BEGIN IMMEDIATE")
         try:
             for job in batch:
@@ -242,6 +254,12 @@ class SqliteDatabase(Database):
                 connection.execute("ROLLBACK")
             raise
         return notices
+
+    def _flush(self, connection: sqlite3.Connection, durable: bool) -> None:
+        """Whether the next commits wait for the disk."""
+        if durable != self._flushes:
+            connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            self._flushes = durable
 
     def _attempt(self, connection: sqlite3.Connection, job: Job) -> list[object]:
         tx = SqliteTransaction(connection, self.clock())

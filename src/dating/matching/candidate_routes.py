@@ -16,7 +16,7 @@ from dating.matching.decks import Decks
 from dating.matching.explain import Explanation
 from dating.matching.exposure import read_budget
 from dating.matching.index import Index
-from dating.matching.limits import name_left, read_limits
+from dating.matching.limits import describe_left, name_left, read_limits
 from dating.matching.picks import Pick
 from dating.matching.weights import read_weights
 from dating.profiles.models import Gender, Interest
@@ -80,13 +80,13 @@ async def search(
 ) -> Response[list[Candidate]]:
     """One page of people."""
     wish = replace(filters, page_size=page_size or limit or 20, last_seen_id=last_seen_id, order=order)
-    budget = read_budget(settings)
+    budget, limits = read_budget(settings), read_limits(settings)
     if order == "recommended":
         weights, boosting = read_weights(settings), read_boosting(settings)
-        page = deck.recommend(db, decks, me.user_id, wish, weights, budget, boosting, index)
-    else:
-        page = deck.browse(db, me.user_id, wish, budget, index)
-    found, left = await asyncio.gather(page, name_left(db, me.user_id, read_limits(settings)))
+        page = await deck.recommend(db, decks, me.user_id, wish, weights, budget, boosting, index)
+        return Response(page.people, headers=describe_left(page.used, limits, db.clock()))
+    listed = deck.browse(db, me.user_id, wish, budget, index)
+    found, left = await asyncio.gather(listed, name_left(db, me.user_id, limits))
     return Response(found, headers=left)
 
 

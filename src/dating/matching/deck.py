@@ -51,11 +51,12 @@ class Draft(msgspec.Struct):
 
 
 class Page(NamedTuple):
-    """What is answered, what is written down about it, and the deck from now on."""
+    """What is answered, what is written down about it, the deck from now on, and what I had used by then of what is limited."""
 
     people: list[Candidate]
     slots: list[Slot]
     deck: Deck
+    used: dict[str, int]
 
 
 async def recommend(
@@ -67,7 +68,7 @@ async def recommend(
     budget: Budget = UNLIMITED,
     boosting: Boosting = STANDARD,
     index: Index | None = None,
-) -> list[Candidate]:
+) -> Page:
     """One page of the recommended order, written down as shown before it is answered.
 
     Raises HalfPlace, ReversedAges, NoSuchPerson (for a viewer without a profile), RevealsUsedUp.
@@ -77,11 +78,11 @@ async def recommend(
         await decks.grown(me_id)
     page = await db.read(draw, me_id, wish, decks.find(me_id), weights, boosting, index)
     if page.slots:
-        page = await db.write(settle, me_id, page, budget, boosting)
+        page = await db.note(settle, me_id, page, budget, boosting)
     decks.keep(me_id, page.deck)
     if 0 < page.deck.left <= wish.page_size or (page.deck.left == 0 and not page.deck.short):
         decks.grow(me_id, db.read(extend, me_id, wish, page.deck, weights, index))
-    return page.people
+    return page
 
 
 async def browse(
@@ -90,7 +91,7 @@ async def browse(
     """One page of any other order, written down as well. Raises the same."""
     people = await db.read(candidates.search, me_id, wish, index)
     if people:
-        await db.write(exposure.record, me_id, [Slot(one.id) for one in people], 0, budget)
+        await db.note(exposure.record, me_id, [Slot(one.id) for one in people], 0, budget)
     return people
 
 
@@ -113,7 +114,7 @@ async def draw(
     await fill(tx, draft, wish.page_size)
     people = [present(question, card, person) for card, person in draft.taken.values()]
     deck = replace(draft.deck, dealt=max(deck.dealt, draft.place))
-    return Page(people, [card.slot for card, _ in draft.taken.values()], deck)
+    return Page(people, [card.slot for card, _ in draft.taken.values()], deck, opening.used)
 
 
 def present(question: Question, card: Card, person: Fitting) -> Candidate:
@@ -158,7 +159,7 @@ async def settle(tx: Transaction, me_id: int, page: Page, budget: Budget, boosti
     slots = [slot for slot in page.slots if slot.user_id not in refused]
     news = await exposure.record(tx, me_id, slots, page.deck.at, budget)
     deck = drop(page.deck, refused)
-    return Page(people, slots, replace(deck, told=deck.told + news))
+    return page._replace(people=people, slots=slots, deck=replace(deck, told=deck.told + news))
 
 
 async def extend(tx: Transaction, me_id: int, wish: Search, deck: Deck, weights: Weights, index: Index | None) -> Deck:

@@ -31,12 +31,17 @@ ON CONFLICT (user_id) DO UPDATE SET
     hour = excluded.hour
 RETURNING in_day, in_hour
 """
-# The session in which I was shown somebody today or yesterday, how many people were shown in it, and whether anybody is boosted.
+# The session in which I was shown somebody today or yesterday, how many people were shown in it, whether anybody is boosted, and
+# what I have spent today.
 OPENING = """
 SELECT o.deck_at, (
     SELECT COUNT(*) FROM exposures s
     WHERE s.day IN (:today, CAST(:today AS BIGINT) - 1) AND s.viewer_id = :me_id AND s.deck_at = o.deck_at
-) AS shown, EXISTS (SELECT 1 FROM boosts b WHERE b.ends_at > :now) AS boosting
+) AS shown, EXISTS (SELECT 1 FROM boosts b WHERE b.ends_at > :now) AS boosting,
+    (SELECT l.used FROM likes_used l WHERE l.user_id = :me_id AND l.day = :today) AS likes,
+    (SELECT s.used FROM spent s WHERE s.user_id = :me_id AND s.kind = 'superlike' AND s.day = :today) AS superlikes,
+    (SELECT s.used FROM spent s WHERE s.user_id = :me_id AND s.kind = 'rewind' AND s.day = :today) AS rewinds,
+    (SELECT s.used FROM spent s WHERE s.user_id = :me_id AND s.kind = 'boost' AND s.day = :today) AS boosts
 FROM (SELECT (
     SELECT deck_at FROM exposures
     WHERE day IN (:today, CAST(:today AS BIGINT) - 1) AND viewer_id = :me_id AND shown_id = :shown_id AND deck_at <> 0
@@ -64,11 +69,28 @@ class Shown(msgspec.Struct, frozen=True):
 
 
 class Opening(msgspec.Struct, frozen=True):
-    """When the session began that a page goes on with, and how many were shown in it; and whether anybody is boosted."""
+    """When the session began that a page goes on with, and how many were shown in it; and whether anybody is boosted.
+
+    Then how many I have used today of what is limited by the day; None for none.
+    """
 
     deck_at: int | None
     shown: int
     boosting: bool
+    likes: int | None = None
+    superlikes: int | None = None
+    rewinds: int | None = None
+    boosts: int | None = None
+
+    @property
+    def used(self) -> dict[str, int]:
+        """The same by kind, as `limit_queries.used` says it."""
+        return {
+            "like": self.likes or 0,
+            "superlike": self.superlikes or 0,
+            "rewind": self.rewinds or 0,
+            "boost": self.boosts or 0,
+        }
 
 
 class Spent(msgspec.Struct, frozen=True):

@@ -102,10 +102,15 @@ def costs(action: Action, limits: Limits) -> bool:
 
 async def allowances(tx: Transaction, me_id: int, limits: Limits) -> Allowances:
     """What I have left today."""
-    used = await queries.used(tx, me_id, tx.now // DAY)
+    used = await read_used(tx, me_id)
     rows = {refusal.noun: allow(getattr(limits, kind), used.get(kind, 0)) for kind, refusal in USED_UP.items()}
     midnight = rfc3339((tx.now // DAY + 1) * DAY)
     return Allowances(**rows, resets_at=midnight)
+
+
+async def read_used(tx: Transaction, me_id: int) -> dict[str, int]:
+    """How many of each kind I have used today."""
+    return await queries.used(tx, me_id, tx.now // DAY)
 
 
 def allow(per_day: int, used: int) -> Allowance:
@@ -117,10 +122,15 @@ async def name_left(db: Database, me_id: int, limits: Limits) -> dict[str, str]:
     """The header that says what I have left; none where nothing is limited."""
     if limits == Limits():
         return {}
-    found = await db.read(allowances, me_id, limits)
-    left = {refusal.noun: getattr(found, refusal.noun).left for refusal in USED_UP.values()}
-    seconds = until_midnight(db.clock())
-    return {"RateLimit": ", ".join(f'"{noun}";r={count};t={seconds}' for noun, count in left.items() if count is not None)}
+    return describe_left(await db.read(read_used, me_id), limits, db.clock())
+
+
+def describe_left(used: dict[str, int], limits: Limits, now: int) -> dict[str, str]:
+    """The same of what I have used today."""
+    allowed = {refusal.noun: (getattr(limits, kind), used.get(kind, 0)) for kind, refusal in USED_UP.items()}
+    seconds = until_midnight(now)
+    left = [f'"{noun}";r={max(0, most - count)};t={seconds}' for noun, (most, count) in allowed.items() if most]
+    return {"RateLimit": ", ".join(left)} if left else {}
 
 
 def until_midnight(now: int) -> int:

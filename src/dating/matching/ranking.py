@@ -27,7 +27,7 @@ unknown or is brought to its bounds. A score is always finite. The same argument
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import IntEnum
 from typing import Any, NamedTuple
 
@@ -232,23 +232,32 @@ def choose(people: People, scores: Floats, size: int, dice: np.random.Generator,
 
     Who is there by chance was drawn among everybody given before anything else was looked at: the propensity is 1 / how many.
     """
-    count = len(people.ids)
-    size = max(0, min(size, count))
-    if size == 0:
-        return Page(np.zeros(0, np.int64), np.zeros(0, np.int8), np.zeros(0))
+    return next(deal(people, scores, size, dice, weights), Page(np.zeros(0, np.int64), np.zeros(0, np.int8), np.zeros(0)))
+
+
+def deal(people: People, scores: Floats, size: int, dice: np.random.Generator, weights: Weights = DEFAULT) -> Iterator[Page]:
+    """One such page after the other, each of those whom the pages before have left, until nobody is left."""
     order = sort(people, known(np.asarray(scores, float), -HUGE))
-    drawn = dice.permutation(count)[: min(size, int(size * weights.random_share + dice.random()))]
-    kind = np.zeros(count, np.int8)
     newcomers = find_newcomers(people, order, weights)
-    kind[newcomers[: math.ceil(size * weights.newcomer_share)]] = Kind.NEWCOMER
-    kind[drawn] = Kind.RANDOM
-    placed = np.concatenate((drawn, order[kind[order] == Kind.NEWCOMER]))[:size]
-    rows = np.empty(size, np.int64)
-    places = dice.permutation(size)
-    rows[places[: len(placed)]] = placed
-    rows[np.sort(places[len(placed) :])] = order[kind[order] == Kind.RANKED][: size - len(placed)]
-    kinds = kind[rows]
-    return Page(rows, kinds, np.where(kinds == Kind.RANDOM, 1 / count, 1.0))
+    kind = np.zeros(len(order), np.int8)
+    dealt = np.zeros(len(order), np.bool_)
+    left = np.arange(len(order))
+    while (count := len(left)) and size > 0:
+        size = min(size, count)
+        drawn = left[dice.permutation(count)[: min(size, int(size * weights.random_share + dice.random()))]]
+        kind[newcomers[: math.ceil(size * weights.newcomer_share)]] = Kind.NEWCOMER
+        kind[drawn] = Kind.RANDOM
+        ordered = kind[order]
+        placed = np.concatenate((drawn, order[ordered == Kind.NEWCOMER]))[:size]
+        rows = np.empty(size, np.int64)
+        places = dice.permutation(size)
+        rows[places[: len(placed)]] = placed
+        rows[np.sort(places[len(placed) :])] = order[ordered == Kind.RANKED][: size - len(placed)]
+        kinds = kind[rows]
+        yield Page(rows, kinds, np.where(kinds == Kind.RANDOM, 1 / count, 1.0))
+        dealt[rows] = True
+        kind[:] = Kind.RANKED
+        order, newcomers, left = (some[~dealt[some]] for some in (order, newcomers, left))
 
 
 def sort(people: People, scores: Floats) -> Indexes:

@@ -1,6 +1,6 @@
 """Swipes and matches over HTTP."""
 
-import asyncio
+from functools import partial
 
 from litestar import Response, delete, get, post
 from litestar.di import NamedDependency
@@ -9,7 +9,7 @@ from litestar.params import FromPath, JSONBody
 from dating.database import Database
 from dating.idempotency import Commit
 from dating.matching import boost_routes, candidate_routes, service, statistics_routes
-from dating.matching.limits import allowances, costs, name_left, read_limits
+from dating.matching.limits import allowances, costs, describe_left, name_left, read_limits, read_used
 from dating.matching.models import Allowances, Follower, Match, Swipe, SwipeAnswer, Undone, Unmatched
 from dating.matching.weights import read_weights
 from dating.parameters import Cursor, Limit, Offset
@@ -42,11 +42,13 @@ async def swipe(
     """Write down what I think of somebody."""
     limits = read_limits(settings)
     weights = read_weights(settings)
-    swiped = commit(service.swipe, me.user_id, data.target_id, data.action, limits, data.note, weights)
+    swipe = (me.user_id, data.target_id, data.action, limits, data.note, weights)
     if costs(data.action, limits):
-        answer, left = await swiped, await name_left(db, me.user_id, limits)
+        answer = await commit(service.swipe, *swipe)
+        left = await name_left(db, me.user_id, limits)
     else:
-        answer, left = await asyncio.gather(swiped, name_left(db, me.user_id, limits))
+        used, answer = await commit.after(partial(read_used, me_id=me.user_id), service.swipe, *swipe)
+        left = describe_left(used, limits, db.clock())
     await canaries.watch(db, settings, me, data.target_id)
     return Response(answer, headers=left)
 

@@ -13,7 +13,7 @@ from dating.matching.deck_queries import Facts
 from dating.matching.exposure import Slot
 from dating.matching.exposure_queries import HOUR
 from dating.matching.learning import DAYS_PER_YEAR, RANKING_GENDERS, fold
-from dating.matching.ranking import Floats, Indexes, People, Viewer, Weights, choose, pace, score
+from dating.matching.ranking import Floats, People, Viewer, Weights, pace, score
 from dating.matching.standing_queries import WEEK
 
 GENDERS = np.array(RANKING_GENDERS)
@@ -50,20 +50,11 @@ async def assess(tx: Transaction, me_id: int, ids: list[int], likers: set[int], 
 def deal(people: People, scores: Floats, count: int, dice: np.random.Generator, weights: Weights) -> list[Slot]:
     """Pages, each chosen among those whom the pages before have left."""
     slots: list[Slot] = []
-    left = np.arange(len(people.ids))
-    while len(left) and len(slots) < count:
-        among = keep(people, left)
-        page = choose(among, scores[left], PAGE, dice, weights)
-        entries = zip(among.ids[page.rows], page.kinds, page.propensity, strict=True)
-        slots += [Slot(int(user_id), int(kind), float(propensity)) for user_id, kind, propensity in entries]
-        left = np.delete(left, page.rows)
+    for page in ranking.deal(people, scores, PAGE, dice, weights):
+        slots += map(Slot, people.ids[page.rows].tolist(), page.kinds.tolist(), page.propensity.tolist())
+        if len(slots) >= count:
+            break
     return slots
-
-
-def keep(people: People, rows: Indexes) -> People:
-    """Some of the people, as far as `choose` looks at them."""
-    columns = {name: getattr(people, name) for name in ("ids", "shown", "ever_shown", "joined_hours")}
-    return People(**{name: column[rows] for name, column in columns.items() if column is not None})
 
 
 def describe(facts: Facts, me: int, likers: set[int], now: int) -> People:
