@@ -128,6 +128,23 @@ async def test_readers_cannot_write(db: Database) -> None:
     assert await db.read(find, "sneaky") is None
 
 
+async def test_what_is_answered_is_on_the_disk(db: Database) -> None:
+    """Every connection waits for the disk before a commit is answered, and keeps foreign keys; so a power cut loses nothing."""
+
+    async def look(tx: Transaction) -> list[str]:
+        if db.dialect == "postgres":
+            asked = (
+                "SELECT setting FROM pg_settings WHERE name IN ('synchronous_commit', 'session_replication_role') ORDER BY name"
+            )
+            return await tx.all(str, asked)
+        pragmas = ("SELECT synchronous FROM pragma_synchronous", "SELECT foreign_keys FROM pragma_foreign_keys")
+        return [str(await tx.one(int, pragma)) for pragma in pragmas]
+
+    expected = ["origin", "on"] if db.dialect == "postgres" else ["2", "1"]
+    assert await db.write(look) == expected
+    assert await asyncio.gather(*[db.read(look) for _ in range(8)]) == [expected] * 8
+
+
 async def test_a_canceled_writer_harms_nobody(db: Database) -> None:
     """Callers that give up leave whole transactions and healthy connections behind."""
     tasks = [asyncio.create_task(db.write(put, f"c{i}")) for i in range(200)]

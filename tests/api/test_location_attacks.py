@@ -26,7 +26,7 @@ from dating.profiles.places import Point
 from dating.settings import Settings
 from tests.api.test_bad_input import read_everything
 from tests.api.test_search_oracle import ADD_USER
-from tests.kit import Api
+from tests.kit import PASSWORD, Api
 
 NOW = 1_795_000_000 * SECOND
 TOWN = Point(48.137, 11.576)
@@ -240,10 +240,12 @@ def find_places(value: Any, planted: list[float]) -> list[tuple[str, Any]]:
 
 
 async def test_no_answer_holds_a_coordinate_of_somebody_else(api: Api) -> None:
-    """Every GET of the server, asked by a stranger and by a match: no key of a place, no number near the planted ones."""
+    """Every GET of the server, asked by a stranger and by a match: no key of a place, no number near the planted ones, and
+    nothing else that only its owner reads: birthday, address, website, password."""
     place = {"latitude": 48.2137, "longitude": 11.6176}
-    boris = await api.person(birthday="1994-05-17", **place)
-    clara, dora = await api.people(2, birthday="1994-05-17", latitude=48.3, longitude=11.7)
+    own = {"birthday": "1994-05-17", "email": "boris@example.org", "website": "https://example.org/boris"}
+    boris = await api.person(**own, **place)
+    clara, dora = await api.people(2, birthday="1994-06-18", latitude=48.3, longitude=11.7)
     chat_id = await dora.match(boris)
     db = api.app.state.db
     await picks.make_picks(db, db.settings)
@@ -262,4 +264,5 @@ async def test_no_answer_holds_a_coordinate_of_somebody_else(api: Api) -> None:
                 continue
             asked += 1
             assert find_places(answer.json(), list(place.values())) == [], path
+            assert [text for text in (*own.values(), PASSWORD) if text in answer.text] == [], path
     assert asked > 20

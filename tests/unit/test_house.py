@@ -192,6 +192,7 @@ ONE_PROCESS = {
     "api/test_boosts.py": 5,
     "api/test_deck.py": 5,
     "api/test_bad_input.py": 1,
+    "api/test_attackers.py": 1,
     "api/test_candidate_index.py": 6,
     "api/test_database.py": 21,
     "api/test_documentation.py": 17,
@@ -206,6 +207,7 @@ ONE_PROCESS = {
     "api/test_search_oracle.py": 1,
     "api/test_sessions.py": 1,
     "ws/test_calls.py": 1,
+    "ws/test_raw_requests.py": 1,
     "ws/test_socket.py": 2,
 }
 
@@ -235,3 +237,22 @@ def test_what_stays_on_one_process_is_known() -> None:
     files = [path for folder in folders for path in sorted((ROOT / "tests" / folder).glob("test_*.py"))]
     found = {f"{path.parent.name}/{path.name}": count_one_process(path) for path in files}
     assert {name: count for name, count in found.items() if count} == ONE_PROCESS
+
+
+OUTWARD = re.compile(r"\b(open_connection|create_connection|create_pool|aiosmtplib|httpx\.AsyncClient|urllib\.request)")
+WHO_CONNECTS = {
+    "__main__.py",  # simulate, to the server that it is told
+    "accounts/mail.py",  # the operator's mail server
+    "database/postgres.py",
+    "redis/wire.py",
+    "replay/client.py",  # to the server that it is told
+    "safety/classifier.py",  # the operator's, off by default
+    "simulation/__init__.py",
+    "simulation/served.py",
+}
+
+
+def test_who_connects_to_others_is_known() -> None:
+    """No analytics, no preview of links, nobody else's service: these files alone open connections."""
+    found = {path.relative_to(SOURCE).as_posix() for path in MODULES if OUTWARD.search(path.read_text("utf-8"))}
+    assert found == WHO_CONNECTS
