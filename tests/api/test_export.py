@@ -199,6 +199,8 @@ async def test_nothing_hidden_of_others(api: Api) -> None:
     secret = {"name": "чужое имя", "bio": "чужое био", "birthday": "1990-01-02", "email": "other@example.org"}
     blocker, blocked = await api.person("чужой_1", **secret), await api.person("чужой_2")
     banned, admirer, cold = [await api.person(f"чужой_{number}") for number in (3, 4, 5)]
+    for other in (blocker, blocked, banned):
+        await anna.post("/swipe", json={"target_id": other.id, "action": "superlike"})
     chats = [await anna.match(other) for other in (blocker, blocked, banned)]
     for chat_id, other in zip(chats, (blocker, blocked, banned), strict=True):
         await anna.say(chat_id, "моё слово")
@@ -215,7 +217,7 @@ async def test_nothing_hidden_of_others(api: Api) -> None:
     archive = await export(anna)
     assert archive["chats"] == archive["messages"] == archive["matches"] == []
     assert {row["chat_id"] for row in archive["chat_memberships"]} == {None}
-    assert [row["user_id"] for row in archive["swipes"]] == [None] * 3
+    assert [row["user_id"] for row in archive["swipes"] + archive["superlikes"]] == [None] * 6
     assert all(row["event"] is None for row in archive["inbox"])
     assert [row["id"] for row in archive.pop("blocks")] == [blocked.id]  # as GET /api/users/blocked shows
     assert "чуж" not in write(archive)

@@ -145,6 +145,18 @@ async def test_lists_of_people_to_swipe_say_what_is_left(settings: Settings) -> 
         assert read_left(await anna.get("/picks"))["boosts"] == 0
 
 
+async def test_nothing_is_less_than_nothing(settings: Settings) -> None:
+    """Whoever has used more than there is by now, because the operator allows less, has none left."""
+    async with running(settings) as api:
+        anna, *others = await api.people(3)
+        for other in others:
+            await swipe(anna, other, "superlike")
+    async with running(msgspec.structs.replace(settings, superlikes_per_day=1)) as api:
+        anna.api = api
+        assert (await anna.get("/swipe/limits")).json()["superlikes"] == {"per_day": 1, "left": 0}
+        assert read_left(await anna.get("/followers"))["superlikes"] == 0
+
+
 async def test_what_is_not_limited_is_null(settings: Settings) -> None:
     """Without limits there is no header, and the list of what is left says null."""
     free = {"likes_per_day": 0, "superlikes_per_day": 0, "rewinds_per_day": 0, "boosts_per_day": 0}
