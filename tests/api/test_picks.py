@@ -61,18 +61,30 @@ async def test_every_orientation_gets_picks(api: Api) -> None:
 
 
 async def test_whom_i_swiped_and_who_is_hidden_is_no_pick(api: Api) -> None:
-    """Swiped before, passed on, blocked, paused or far away: never picked. Swiped or blocked later: gone at once."""
+    """Swiped before, passed on, blocked, paused, banned, far or long away: never picked. Swiped, blocked, paused later: gone at
+    once."""
     men = {"birthday": "1994-05-17", "gender": "male", "interested_in": "female"}
     anna = await api.person(birthday="1994-05-17", gender="female", interested_in="male", **BERLIN)
-    swiped, hater, blocked, paused, stays, leaves = await api.people(6, **men, **BERLIN)
+    swiped, hater, blocked, paused, stays, leaves, asleep, banned = await api.people(8, **men, **BERLIN)
     await api.person(**men, **SYDNEY)
     await anna.post("/swipe", json={"target_id": swiped.id, "action": "like"})
     await hater.post("/swipe", json={"target_id": anna.id, "action": "dislike"})
     await anna.post(f"/api/users/{blocked.id}/block")
     await paused.patch("/me", json={"settings": {"discoverable": False}})
+
+    async def send_away(tx: Transaction) -> None:
+        await tx.run("UPDATE profiles SET recency = :then WHERE user_id = :id", then=tx.now - 32 * DAY, id=asleep.id)
+        await tx.run("UPDATE users SET banned_at = :now WHERE id = :id", now=tx.now, id=banned.id)
+
+    await api.app.state.db.write(send_away)
     await make(api)
     assert set(await see(anna)) == {stays.id, leaves.id}
+    assert await api.count(f"picks WHERE {anna.id} IN (low_id, high_id)") == 2  # nobody else has taken a place
     await leaves.post(f"/api/users/{anna.id}/block")
+    assert await see(anna) == [stays.id]
+    await stays.patch("/me", json={"settings": {"discoverable": False}})
+    assert await see(anna) == []
+    await stays.patch("/me", json={"settings": {"discoverable": True}})
     assert await see(anna) == [stays.id]
     assert anna.id not in await see(leaves)
     await anna.post("/swipe", json={"target_id": stays.id, "action": "dislike"})
