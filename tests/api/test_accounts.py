@@ -13,7 +13,7 @@ from dating.accounts.passwords import Passwords
 from dating.clock import SECOND
 from dating.errors import Conflict, Malformed
 from dating.settings import Settings
-from tests.kit import PASSWORD, Api, Server, running
+from tests.kit import PASSWORD, Api, Server, names, running
 from tests.post import mailing
 
 NEW = "another long password"
@@ -104,6 +104,36 @@ async def test_an_address_belongs_to_one_account(api: Api) -> None:
     assert (answer.status_code, answer.json()["code"]) == (409, "email_taken")
     assert "anna" not in answer.text.replace("email_taken", "")
     assert await api.count("users") == 1
+
+
+async def test_who_is_banned_does_not_come_again_in_another_spelling(api: Api) -> None:
+    """Capitals, what follows a plus, and dots where they mean nothing: refused like any taken address, while the ban lasts."""
+
+    async def register(email: str) -> tuple[int, Any]:
+        body = {"username": f"again{next(names)}", "password": PASSWORD, "email": email}
+        answer = await api.http.post("/register", json=body)
+        return answer.status_code, answer.json().get("code")
+
+    people = [await api.person(email=email) for email in ("an.na@gmail.com", "boris+1@example.org", "clara@example.org")]
+
+    async def ban(tx: Any, moment: int | None) -> None:
+        for person in people[:2]:
+            await tx.run("UPDATE users SET banned_at = CAST(:moment AS BIGINT) WHERE id = :id", moment=moment, id=person.id)
+
+    db = api.app.state.db
+    await db.write(ban, db.clock())
+    for email in (
+        "a.nna@gmail.com",
+        "Anna+2@googlemail.com",
+        "boris@example.org",
+        "BORIS+x+y@example.org",
+        " boris+@example.org",
+    ):
+        assert await register(email) == (409, "email_taken"), email
+    for email in ("b.oris@example.org", "boris@example.com", "clara+2@example.org", "+1@example.org", "anna@example.org"):
+        assert await register(email) == (201, None), email
+    await db.write(ban, None)
+    assert await register("boris+2@example.org") == (201, None)
 
 
 async def test_of_racers_for_a_name_one_gets_it(api: Api) -> None:

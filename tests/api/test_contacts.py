@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from dating.accounts import addresses
+from dating.accounts import addresses, mailboxes
 from dating.database import Transaction
 from dating.matching import picks
 from dating.safety import contacts
@@ -167,11 +167,13 @@ async def test_an_address_without_a_handle_gets_one(api: Api, settings: Settings
     before = await all_rows(api, "handles")
     db = api.app.state.db
     await db.write(contacts.put_mail, settings, anna.id, None)
+    await db.write(mailboxes.put, settings, boris.id, None)
     await keep(boris, "anna@example.org")
     assert await ids(boris, "/profiles/search") == {anna.id}
     for _ in range(2):
         await addresses.seal_missing(db, settings)
         assert await all_rows(api, "handles") == before
+        assert await api.count("mailboxes") == 2
     assert await ids(boris, "/profiles/search") == set()
 
 

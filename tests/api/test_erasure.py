@@ -63,6 +63,7 @@ ROWS: dict[str, tuple[Row, ...]] = {
     "hides": ({"hidden_id": OTHER}, {"hider_id": OTHER}),
     "contacts": ({},),
     "handles": ({"kind": "mail"},),
+    "mailboxes": ({},),
     "reports": (ACCUSED, {**ACCUSED, "id": 1, "reporter_id": OTHER, "accused_id": GONE}),
     "statements": ({"action": "warn"},),
     "profiles": (

@@ -70,6 +70,7 @@ ELSEWHERE = {
     "backfills": "names nobody",
     "contacts": "keyed hashes that say nothing to anybody; how many there are is asked elsewhere",
     "handles": "a keyed hash of the address, which is there",
+    "mailboxes": "a keyed hash of the address, which is there",
     "tickets": "secret",
     "migrations": "names nobody",
     "floors": "names nobody",

@@ -198,6 +198,22 @@ async def test_tomorrow_brings_others(api: Api) -> None:
     assert await api.count("picks") == await api.count("pick_rounds") == 0
 
 
+async def test_who_had_a_good_pick_lately_is_content(api: Api) -> None:
+    """In the week before, by either side of it; a poor one, and one of longer ago, leave somebody lonely."""
+    people = sorted([person.id for person in await api.people(7, **BERLIN)])
+    db = api.app.state.db
+    day = db.clock() // DAY
+    rows = [
+        pick_queries.Row(day - before, people[first], people[first + 1], value)
+        for before, first, value in ((3, 0, picks.GOOD), (3, 2, picks.GOOD / 2), (picks.WEEK + 1, 4, 0.9))
+    ]
+    await db.write(pick_queries.keep, rows)
+    regions = [row.region for row in await db.read(pick_queries.regions, 0)]
+    pool = picks.describe(await picks.read_people(db, regions, day), day)
+    assert set(pool.ids[~pool.lonely].tolist()) == set(people[:2])
+    assert len(pool.ids) == 7
+
+
 async def move_to(api: Api, days: int) -> None:
     """Let the picks and their rounds of before be so many days older than they are now."""
 

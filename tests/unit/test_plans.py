@@ -46,6 +46,7 @@ INSERT INTO inbox_heads (user_id, seq) SELECT i, 10 FROM n;
 INSERT INTO inbox (user_id, seq, actor_id, event, created_at)
     SELECT n.i, s.i, n.i, '{{"type":"message"}}', n.i FROM n JOIN n AS s ON s.i <= 10;
 INSERT INTO handles (user_id, kind, key, sealed) SELECT i, 'mail', 'k', 's' || i FROM n;
+INSERT INTO mailboxes (user_id, key, sealed) SELECT i, 'k', 's' || i FROM n;
 INSERT INTO contacts (owner_id, sealed) SELECT n.i, 's' || (n.i + d.i) FROM n JOIN n AS d ON d.i <= 5;
 INSERT INTO tickets (hash, user_id, identity, dies_at) SELECT 'h' || i, i, '', i FROM n;
 DROP TABLE n;

@@ -25,7 +25,8 @@ REASONS = {
     "candidates, of which search.queries.FOUND asks": "search.queries.LATE",
     "who signs in, before anybody sees anything": """
         accounts.queries.HOLDER_OF_NAME accounts.queries.HOLDER_OF_EMAIL accounts.queries.ACCOUNT
-        accounts.queries.ACCOUNT_BY_LOGIN accounts.queries.ACCOUNT_BY_ID accounts.queries.ROLE accounts.queries.LIVING""",
+        accounts.queries.ACCOUNT_BY_LOGIN accounts.queries.ACCOUNT_BY_ID accounts.queries.ROLE accounts.queries.LIVING
+        accounts.mailbox_queries.IS_KEPT_OUT""",
     "a step of a deletion or of a job, which shows nobody anything": """
         accounts.queries.CORRESPONDENTS accounts.queries.SEALED chat.change_queries.ANY chat.expiry_queries.EXPIRED
         realtime.inbox.SAID_BY calls.queries.OVERDUE calls.queries.OVERDUE_OF chat.archive_queries.PAIRS

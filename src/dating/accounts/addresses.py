@@ -1,10 +1,10 @@
-"""The sealed addresses of accounts that have none yet: older than the feature, or than the newest secret.
+"""The sealed addresses and mailboxes of accounts that have none yet: older than the features, or than the newest secret.
 
 An account gets its own when it is made. The rounds of `jobs` look at everybody, so processes of the version before, and a secret
 put in front of `JWT_SECRET`, leave nobody out for long.
 """
 
-from dating.accounts import queries
+from dating.accounts import mailboxes, queries
 from dating.database import Database, Transaction
 from dating.safety import contacts
 from dating.settings import Settings
@@ -37,3 +37,4 @@ async def seal_some(tx: Transaction, settings: Settings, people: list[int]) -> N
         account = await queries.find_account(tx, user_id)
         if account is not None:
             await contacts.put_mail(tx, settings, user_id, account.email)
+            await mailboxes.put(tx, settings, user_id, account.email)

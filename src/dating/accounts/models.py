@@ -238,7 +238,7 @@ class Opened(msgspec.Struct, frozen=True):
 
 
 class SealedRow(msgspec.Struct, frozen=True):
-    """Whether somebody has an address, and a handle of it sealed by a certain secret."""
+    """Whether somebody has an address, and handle and mailbox of it sealed by a certain secret."""
 
     id: int
     has_email: bool

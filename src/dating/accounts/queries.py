@@ -21,7 +21,8 @@ ACCOUNT_BY_LOGIN = f"{ACCOUNT} WHERE u.username_key = :login OR u.email_key = :l
 ACCOUNT_BY_ID = f"{ACCOUNT} WHERE u.id = :user_id AND u.deleted_at IS NULL"
 SEALED = """
 SELECT u.id, u.email IS NOT NULL AS has_email,
-       EXISTS (SELECT 1 FROM handles h WHERE h.user_id = u.id AND h.kind = 'mail' AND h.key = CAST(:key AS TEXT)) AS is_sealed
+       EXISTS (SELECT 1 FROM handles h WHERE h.user_id = u.id AND h.kind = 'mail' AND h.key = CAST(:key AS TEXT))
+       AND EXISTS (SELECT 1 FROM mailboxes m WHERE m.user_id = u.id AND m.key = CAST(:key AS TEXT)) AS is_sealed
 FROM users u WHERE u.id > :after_id ORDER BY u.id LIMIT :limit
 """
 HOLD_USER = "UPDATE users SET deleted_at = deleted_at WHERE id = :user_id"
@@ -156,7 +157,7 @@ async def hold_user(tx: Transaction, user_id: int) -> None:
 
 
 async def list_sealed(tx: Transaction, key: str, after_id: int, limit: int) -> list[SealedRow]:
-    """The next people by id, each with whether there is an address, and a handle of it sealed by the secret that `key` names."""
+    """The next people by id, each with whether there is an address, and both are sealed by the secret that `key` names."""
     return await tx.all(SealedRow, SEALED, key=key, after_id=after_id, limit=limit)
 
 

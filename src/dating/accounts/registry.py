@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import msgspec
 
 from dating import idempotency
-from dating.accounts import export_queries, queries
+from dating.accounts import export_queries, mailboxes, queries
 from dating.calls import service as calls
 from dating.chat import archive as chat
 from dating.database import Transaction
@@ -40,6 +40,7 @@ ERASERS: tuple[Eraser, ...] = (
     redis_tickets.erase,
     idempotency.erase,
     export_queries.erase,
+    mailboxes.erase,
 )
 """Who forgets a person, in this order: matches end before their chats go, chats before the people in them."""
 
@@ -59,6 +60,7 @@ PERSONAL = {
     "hides": "of both sides",
     "contacts": "the person's own; in those of others nobody can tell who is who",
     "handles": "the person's own",
+    "mailboxes": "the person's own",
     "reports": "by and about the person",
     "statements": "about the person",
     "hidden_words": "the person's own",

@@ -7,7 +7,7 @@ wrong code counts as a try) is returned as None and refused outside.
 
 import msgspec
 
-from dating.accounts import mail, queries, registry
+from dating.accounts import mail, mailboxes, queries, registry
 from dating.accounts.codes import CODE_MINUTES, BadCode, issue_code, redeem_code, request_code, seal_address
 from dating.accounts.exclusions import Banned
 from dating.accounts.guessing import WrongCredentials, confirm, forgive
@@ -60,7 +60,7 @@ class UsernameTaken(Conflict):
 
 
 class EmailTaken(Conflict):
-    """409: an account with this address exists."""
+    """409: an account with this address exists, or whoever reads that mailbox is kept out; it does not say which."""
 
     code = "email_taken"
     detail = "This e-mail address cannot be used."
@@ -91,7 +91,7 @@ async def register(
     Raises what `read_entry` raises, UsernameTaken, EmailTaken, Busy, or what the profile refuses.
     """
     entry = read_entry(settings, form)
-    await db.read(judge_free, entry)
+    await db.read(judge_new, settings, entry)
     hashed = await passwords.hash(form.password)
     me, opened, code = await db.write(settle, settings, entry, hashed, form, name_device(form.device_id, agent))
     if code is not None and entry.email is not None:
@@ -99,6 +99,13 @@ async def register(
     if opened is None:
         return SignedIn(message="Welcome. Verify your e-mail address to sign in.", user=me, user_id=me.id)
     return sign_in(settings, f"Welcome, {entry.username}.", me, opened)
+
+
+async def judge_new(tx: Transaction, settings: Settings, entry: Entry) -> None:
+    """Raises UsernameTaken, or EmailTaken: also for another spelling of the address of somebody who is kept out."""
+    await judge_free(tx, entry)
+    if entry.email is not None and await mailboxes.is_kept_out(tx, settings, entry.email):
+        raise EmailTaken
 
 
 async def judge_free(tx: Transaction, entry: Entry) -> None:
@@ -115,6 +122,7 @@ async def settle(
     """Write account, profile, session and code; no session where the address must be verified first."""
     user_id = await create(tx, entry, hashed, "user", form)
     await contacts.put_mail(tx, settings, user_id, entry.email)
+    await mailboxes.put(tx, settings, user_id, entry.email)
     code = None
     if entry.email_key is not None and settings.email_verification != "off":
         code = await issue_code(tx, settings, "verify", entry.email_key)
