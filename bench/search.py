@@ -4,15 +4,19 @@ Messages have 4 to 16 words of a vocabulary of 30,000, chosen as often as words 
 one has 500 chats, 50 of them groups of 20, with about 7 % of all messages. Requests come one after the other through HTTP, as one
 application asks. Both databases are filled at the same time, each by a process of its own, and indexed without pauses in larger
 steps than beside a server; PostgreSQL's GIN index is made at the end, as by REINDEX.
+
+`BENCH_DATA` (a folder) and `BENCH_DATABASE_URL` (an empty database) keep what was made for the next run, `BENCH_DATABASES` names
+one of the two, and `BENCH_ASKED=0` makes the data and measures nothing. Beside the times stands the CPU of one request, the
+server's and PostgreSQL's.
 """
 
 import asyncio
 import os
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import accumulate, islice
 from pathlib import Path
 from typing import Any
@@ -20,18 +24,22 @@ from typing import Any
 import msgspec
 
 from bench import lab
-from bench.chats import databases, set_counters
+from bench.chats import Place, databases, set_counters
+from dating.clock import HOUR
 from dating.database import Database, Transaction, connect
 from dating.search import indexing
-from dating.search.index_queries import find_due
+from dating.search.index_queries import find_due, take_lease
 from dating.settings import Settings
 
 MESSAGES = int(os.environ.get("BENCH_MESSAGES", "1000000"))
+FOLDER = os.environ.get("BENCH_DATA")
+URL = os.environ.get("BENCH_DATABASE_URL")
+CHOSEN = os.environ.get("BENCH_DATABASES", "sqlite postgres").split()
+ASKED = int(os.environ.get("BENCH_ASKED", "200"))  # questions of a kind
 PEOPLE = 20_000
 CHATS, GROUPS, GROUP_SIZE = 500, 50, 20
 SAID = 36  # messages of a direct chat
 SAID_IN_GROUPS = MESSAGES // 20 // GROUPS
-ASKED = 200
 CHUNK = 10_000
 STEP = 5_000  # messages indexed at once
 SEED = 5
@@ -130,6 +138,11 @@ class Filling:
         }
 
 
+async def is_empty(tx: Transaction) -> bool:
+    """Whether nobody has said anything yet."""
+    return await tx.one(int, "SELECT MAX(id) FROM messages") is None
+
+
 async def add(tx: Transaction, sql: str, rows: str) -> None:
     """Rows of one table, as JSON."""
     await tx.run(sql, rows=rows)
@@ -160,13 +173,17 @@ async def fill_database(environment: dict[str, str], filling: Filling) -> dict[s
     path = Path(environment.get("DATABASE_PATH", "-"))
     db = connect(Settings(database_url=environment.get("DATABASE_URL"), database_path=path, postgres_statement_seconds=600))
     await db.open()
+    await db.write(take_lease, "bench", HOUR)  # the server's own job, which has rests, would else go on with it after minutes
+    taken = {}
     began = time.monotonic()
-    await filling.write(db)
-    taken = {"seconds to fill": time.monotonic() - began}
-    gin = await db.write(drop_index) if db.dialect == "postgres" else None
-    taken |= await index(db)
-    if gin is not None:
-        await db.write(make_index, gin)
+    if await db.read(is_empty):
+        await filling.write(db)
+        taken["seconds to fill"] = time.monotonic() - began
+    if (due := await db.read(find_due, "bench")) is not None and due.messages:
+        gin = await db.write(drop_index) if db.dialect == "postgres" else None
+        taken |= await index(db)
+        if gin is not None:
+            await db.write(make_index, gin)
     await db.close()
     return taken | {"seconds in all": time.monotonic() - began}
 
@@ -182,18 +199,22 @@ async def index(db: Database) -> dict[str, float]:
     return {"µs per message": taken / MESSAGES * 1e6, "CPU µs per message": used / MESSAGES * 1e6}
 
 
-async def ask(port: int, token: str, kind: str, questions: list[str]) -> list[float]:
-    """Milliseconds of each request, one after the other."""
-    times = []
-    async with lab.Client(port) as client:
+async def ask(subject: lab.Subject, place: Place, token: str, kind: str, questions: list[str]) -> dict[str, float]:
+    """Requests, one after the other: their milliseconds, and the CPU of one."""
+    times: list[float] = []
+    async with lab.Client(subject.port) as client:
         for n in range(ASKED):
+            if n == ASKED // 10:  # the first ones warm up
+                times.clear()
+                before = lab.cpu_seconds(subject.pid) + place.cpu_seconds()
             path = f"/api/search?type={kind}&limit=20&q={quote(questions[n % len(questions)])}"
             start = time.perf_counter()
             status, answer = await client.request("GET", path, token=token)
             times.append((time.perf_counter() - start) * 1000)
             if status != 200:
                 raise RuntimeError(answer.decode())
-    return times[len(times) // 10 :]  # the first ones warm up
+    used = lab.cpu_seconds(subject.pid) + place.cpu_seconds() - before
+    return {f"p{n} ms": lab.quantile(times, n / 100) for n in (50, 95, 99)} | {"CPU ms": used / len(times) * 1000}
 
 
 def quote(text: str) -> str:
@@ -201,42 +222,80 @@ def quote(text: str) -> str:
     return "".join(f"%{byte:02X}" for byte in text.encode())
 
 
-async def measure(port: int, readers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+async def measure(subject: lab.Subject, place: Place, readers: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """All questions to one server."""
-    filling = Filling(readers[0]["id"], readers[1]["id"])
-    rows = []
-    for who, reader in zip((f"somebody with {CHATS} chats", "somebody with 20 chats"), readers, strict=True):
-        for question, texts in filling.questions().items():
-            times = await ask(port, reader["token"], "messages", texts)
-            rows.append(row(f"{question}, {who}", times))
+    filling = Filling(readers[0]["user_id"], readers[1]["user_id"])
     names = [f"{word[:4]}" for word in filling.words[:200] if len(word) > 4]
-    rows.append(row(f"people by name, among {PEOPLE:,}", await ask(port, readers[0]["token"], "users", names)))
-    rows.append(row(f"chats by name, {CHATS} of mine", await ask(port, readers[0]["token"], "chats", names)))
-    return rows
+    asked = [
+        (f"{question}, {who}", reader["access_token"], "messages", texts)
+        for who, reader in zip((f"somebody with {CHATS} chats", "somebody with 20 chats"), readers, strict=True)
+        for question, texts in filling.questions().items()
+    ]
+    asked.append((f"people by name, among {PEOPLE:,}", readers[0]["access_token"], "users", names))
+    asked.append((f"chats by name, {CHATS} of mine", readers[0]["access_token"], "chats", names))
+    return [{"question": question} | await ask(subject, place, *what) for question, *what in asked]
 
 
-def row(question: str, times: list[float]) -> dict[str, Any]:
-    """A line of the table."""
-    return {"question": question} | {f"p{n} ms": lab.quantile(times, n / 100) for n in (50, 95, 99)}
+async def enter(port: int, name: str) -> dict[str, Any]:
+    """Somebody who asks: registered, or signed in to what was kept."""
+    async with lab.Client(port) as client:
+        body = {"username": name, "password": "correct horse battery"}
+        for path in ("/register", "/login"):
+            status, answer = await client.request("POST", path, body)
+            if status in (200, 201):
+                return dict(msgspec.json.decode(answer))
+    raise RuntimeError(answer.decode())
+
+
+@asynccontextmanager
+async def places() -> AsyncIterator[dict[str, Place]]:
+    """The databases to measure: empty ones, or those that were kept."""
+    kept = {}
+    if FOLDER:
+        kept["SQLite"] = Place({"DATABASE_PATH": f"{FOLDER}/search.db"}, None)
+    if URL:
+        kept["PostgreSQL"] = Place({"DATABASE_URL": URL}, await find_process(URL))
+    if kept:
+        yield {name: place for name, place in kept.items() if name.lower().startswith(tuple(CHOSEN))}
+        return
+    async with databases() as both:
+        yield {name: place for name, place in both.items() if name.lower().startswith(tuple(CHOSEN))}
+
+
+async def find_process(url: str) -> int | None:
+    """The process of the PostgreSQL at a place, when it runs here."""
+    db = connect(Settings(database_url=url))
+    await db.open()
+    folder = await db.read(find_folder)
+    await db.close()
+    note = Path(folder or "-") / "postmaster.pid"
+    return int(note.read_text().split()[0]) if note.exists() else None
+
+
+async def find_folder(tx: Transaction) -> str | None:
+    """Where PostgreSQL keeps its data."""
+    return await tx.one(str, "SHOW data_directory")
 
 
 async def main() -> None:
     rows = []
-    async with databases() as kinds, AsyncExitStack() as stack:
+    async with places() as kinds, AsyncExitStack() as stack:
         still = {"DATING_INDEX_SECONDS": "3600", "DATING_ACCESS_TOKEN_SECONDS": "86400"}
         servers = [await stack.enter_async_context(lab.ours(**place.environment, **still)) for place in kinds.values()]
-        readers = [await lab.register(server.port, 2) for server in servers]
+        readers = [[await enter(server.port, name) for name in ("reader", "somebody")] for server in servers]
         loop = asyncio.get_running_loop()
         with ProcessPoolExecutor(len(kinds)) as pool:
             jobs = [
-                loop.run_in_executor(pool, fill, place.environment, *[one["id"] for one in both])
+                loop.run_in_executor(pool, fill, place.environment, *[one["user_id"] for one in both])
                 for place, both in zip(kinds.values(), readers, strict=True)
             ]
             costs = await asyncio.gather(*jobs)
         for name, server, both, cost in zip(kinds, servers, readers, costs, strict=True):
             lab.console.print(name, cost)
-            rows += [{"database": name} | one | cost for one in await measure(server.port, both)]
-    lab.report("search", rows, f"{MESSAGES:,} messages; {os.cpu_count()} cores carry server, database and client")
+            if ASKED:
+                rows += [{"database": name} | one | cost for one in await measure(server, kinds[name], both)]
+    if rows:
+        lab.report("search", rows, f"{MESSAGES:,} messages; {os.cpu_count()} cores carry server, database and client")
 
 
 if __name__ == "__main__":

@@ -165,6 +165,24 @@ async def test_looking_back_finds_what_the_index_finds(api: Api, monkeypatch: py
     assert len(expected["собака"]) > 3
 
 
+async def test_half_a_page_is_answered(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the rest is far, a page holds half of what it may, and the next one goes on behind it."""
+    anna, boris = await api.people(2)
+    chat_id = await anna.match(boris)
+    for n in range(24):
+        await anna.say(chat_id, f"слово {n}" if n % 3 == 0 else "иное")
+    await index(api)
+    monkeypatch.setattr("dating.search.lookback.ENOUGH", 1)
+    monkeypatch.setattr("dating.search.lookback.FEW", 9)
+    monkeypatch.setattr("dating.search.lookback.MORE", 9)
+    db = api.app.state.db
+    first = await service.find(db, anna.id, "messages", "слово", 8, None)
+    rest = await service.find(db, anna.id, "messages", "слово", 8, first.next_cursor)
+    texts = [[one.message.content for one in page.messages] for page in (first, rest)]
+    assert texts == [[f"слово {n}" for n in (21, 18, 15, 12, 9, 6)], ["слово 3", "слово 0"]]
+    assert rest.next_cursor is None
+
+
 async def test_an_edit_is_found_by_its_new_words(api: Api) -> None:
     """The old words leave the index with the edit, the new ones come."""
     anna, boris = await api.people(2)

@@ -21,8 +21,8 @@ REASONS = {
         profiles.queries.PROFILE
         realtime.inbox.POSITION safety.queries.IS_THERE chat.limit_queries.JOINED chat.request_queries.ASKED_SINCE
         chat.archive_queries.EXPORT_REACTIONS chat.archive_queries.EXPORT_VOTES chat.change_queries.OWN_REACTION
-        chat.poll_queries.OWN search.queries.SEATS""",
-    "candidates, of which search.queries.FOUND asks": "search.queries.LATE",
+        chat.poll_queries.OWN search.queries.REACH""",
+    "candidates, of which search.queries.FOUND asks": "search.queries.LOOK",
     "who signs in, before anybody sees anything": """
         accounts.queries.HOLDER_OF_NAME accounts.queries.HOLDER_OF_EMAIL accounts.queries.ACCOUNT
         accounts.queries.ACCOUNT_BY_LOGIN accounts.queries.ACCOUNT_BY_ID accounts.queries.ROLE accounts.queries.LIVING
@@ -37,7 +37,7 @@ REASONS = {
         evaluation.queries.EXPOSED matching.deck_queries.FACTS matching.fairness_queries.SHOWN
         matching.fairness_queries.UNANSWERED matching.fairness_queries.MATCHES matching.pick_queries.REGIONS
         matching.pick_queries.PEOPLE matching.standing_queries.SUBJECT matching.index_queries.LAST
-        safety.report_queries.UNREACHABLE search.queries.LAST""",
+        safety.report_queries.UNREACHABLE""",
     "the candidate index, of which OPEN asks for everybody whom it names": """
         matching.index_queries.SEEN matching.index_queries.EVERYBODY matching.index_queries.SOME""",
     "the service asks `require_visible` about the person first": """

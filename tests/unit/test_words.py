@@ -4,6 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dating.search.lookback import count_more
+from dating.search.models import Look
 from dating.search.words import (
     LONGEST,
     MOST_WORDS,
@@ -92,7 +94,25 @@ def test_what_is_kept_and_what_is_asked() -> None:
     """Terms are in every scope; a query asks for beginnings and stems in each."""
     assert write_terms(["5", "7"], "Dogs, dog") == "5_dogs 5_=dog 5_dog 7_dogs 7_=dog 7_dog"
     assert write_query(["5"], ["dogs"]) == '(("5_dogs"* OR "5_=dog" OR "5_dog"))'
-    assert write_patterns(["happy"]) == [["%happ%", r"%\_happy%", r"%\_=happi %", r"%\_happi %"]]
+    assert write_patterns(["happy"]) == [["happ", "_happy", "_=happi ", "_happi "]]
+
+
+@pytest.mark.parametrize(
+    ("hits", "words", "said", "count"),
+    [
+        (22, 1, 66_000, 0),  # enough
+        (0, 1, 66_000, 0),  # rare, as far as it can be seen
+        (15, 1, 66_000, 168),  # seven more, and a little
+        (5, 1, 3_000, 0),  # few in all: the index names them sooner
+        (5, 1, 600_000, 1000),  # many in all: more than half a page comes before the index
+        (2, 2, 600_000, 0),  # not even half a page
+        (5, 2, 3_000, 0),
+        (5, 3, 3_000, 1000),  # the index takes long for many words
+    ],
+)
+def test_it_is_looked_on_where_that_is_the_shorter_way(hits: int, words: int, said: int, count: int) -> None:
+    """As far as the first look promises to be enough for a page, or half of it; not where the index has it sooner."""
+    assert count_more(Look(list(range(hits)), 300, 1), 22, words, said) == count
 
 
 @given(st.text())

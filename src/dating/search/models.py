@@ -61,6 +61,22 @@ class NameRow(msgspec.Struct, frozen=True):
     id: int
 
 
+class Reach(msgspec.Struct, frozen=True):
+    """Where my messages are: in direct chats and in these groups, those of late first, so many in all. And the newest of all."""
+
+    groups: list[int]
+    said: int
+    newest_id: int
+
+
+class Look(msgspec.Struct, frozen=True):
+    """Messages with all the words, the newest first, among so many that were looked through, down to this id."""
+
+    hits: list[int]
+    looked: int
+    lowest_id: int
+
+
 class Text(msgspec.Struct, frozen=True):
     """A message that is to be indexed, as it is now."""
 

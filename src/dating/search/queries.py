@@ -2,37 +2,38 @@
 
 import json
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from dating.chat.conditions import LIFTED, OPEN, SEEN
 from dating.chat.history_queries import SHOWN
 from dating.chat.message_models import MessageRow
 from dating.database import Transaction
-from dating.search.models import NameRow
+from dating.search.models import Look, NameRow, Reach
 
 # --- messages ---------------------------------------------------------------------------------------------------------------
 
-# Each looked up by itself: joined, PostgreSQL reads all chats to find the groups.
-SEATS = """
-SELECT seat.chat_id,
-       (SELECT c.last_at FROM chats AS c WHERE c.id = seat.chat_id AND c.kind = 'group' AND c.closed_at IS NULL) AS group_last_at,
-       (SELECT c.message_count FROM chats AS c WHERE c.id = seat.chat_id) AS said
-FROM members AS seat WHERE seat.user_id = :me AND seat.left_at IS NULL
+# Each chat is looked up by itself: joined, PostgreSQL reads all chats to find the groups. Direct chats are one row, 0.
+REACH = """
+WITH seats AS MATERIALIZED (
+    SELECT seat.chat_id,
+           (SELECT c.last_at FROM chats AS c WHERE c.id = seat.chat_id AND c.kind = 'group' AND c.closed_at IS NULL) AS last_at,
+           (SELECT c.message_count FROM chats AS c WHERE c.id = seat.chat_id) AS said
+    FROM members AS seat WHERE seat.user_id = :me AND seat.left_at IS NULL)
+SELECT CASE WHEN s.last_at IS NULL THEN 0 ELSE s.chat_id END AS group_id, CAST(SUM(s.said) AS BIGINT) AS said,
+       (SELECT MAX(id) FROM messages) AS newest_id
+FROM seats AS s GROUP BY CASE WHEN s.last_at IS NULL THEN 0 ELSE s.chat_id END ORDER BY MAX(s.last_at) DESC
 """
-LAST = "SELECT COALESCE(MAX(id), 0) FROM messages"
-LATE = """
-SELECT m.id FROM members AS seat JOIN messages AS m ON m.chat_id = seat.chat_id
-WHERE seat.user_id = :me AND seat.left_at IS NULL AND m.id >= :first AND m.id < :before_id ORDER BY m.id DESC LIMIT :limit
-"""
-# Every one of the words is there, in one of the three ways in which it may be; whatever lacks `part` has none of them.
-MATCHING = """
-WITH given AS MATERIALIZED (SELECT CAST(value AS json_text) AS v FROM json_each(CAST(:patterns AS TEXT))),
+# The late ones that have every one of the words, in one of the three ways in which it may be (whatever lacks `part` has none of
+# them); and behind them how many were looked through, with the first of those.
+LOOK = """
+WITH late AS MATERIALIZED (
+    SELECT m.id FROM members AS seat JOIN messages AS m ON m.chat_id = seat.chat_id
+    WHERE seat.user_id = :me AND seat.left_at IS NULL AND m.id >= :first AND m.id < :before_id ORDER BY m.id DESC LIMIT :limit),
+given AS MATERIALIZED (SELECT CAST(value AS json_text) AS v FROM json_each(CAST(:patterns AS TEXT))),
 p AS MATERIALIZED (SELECT v ->> 0 AS part, v ->> 1 AS begun, v ->> 2 AS formed, v ->> 3 AS plain FROM given)
-SELECT w.message_id FROM message_words AS w
-WHERE w.message_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
-  AND NOT EXISTS (SELECT 1 FROM p WHERE NOT (w.words LIKE p.part AND (
-      w.words LIKE p.begun ESCAPE '\\' OR w.words || ' ' LIKE p.formed ESCAPE '\\' OR w.words || ' ' LIKE p.plain ESCAPE '\\')))
-ORDER BY w.message_id DESC
+SELECT w.message_id AS id, 0 AS looked FROM late CROSS JOIN message_words AS w
+WHERE w.message_id = late.id AND NOT EXISTS (SELECT 1 FROM p WHERE NOT (instr(w.words, p.part) > 0 AND (
+    instr(w.words, p.begun) > 0 OR instr(w.words || ' ', p.formed) > 0 OR instr(w.words || ' ', p.plain) > 0)))
+UNION ALL SELECT COALESCE(MIN(id), 0), COUNT(*) FROM late
 """
 # A function over tsvector and GIN on PostgreSQL, an FTS5 table on SQLite.
 CANDIDATES = """
@@ -50,32 +51,19 @@ WHERE c.id = m.chat_id AND mine.chat_id = m.chat_id AND mine.user_id = :me AND m
 """
 
 
-class Seat(NamedTuple):
-    """A chat of mine: when somebody last wrote, if it is a group (None: it is none), and how much was said there."""
-
-    chat_id: int
-    group_last_at: int | None
-    said: int
-
-
-async def list_seats(tx: Transaction, me: int) -> list[Seat]:
-    """The chats that I am in."""
-    return [Seat(*row) for row in await tx.all(tuple, SEATS, me=me)]
+async def read_reach(tx: Transaction, me: int) -> Reach:
+    """How far my chats reach."""
+    rows = await tx.all(tuple, REACH, me=me)
+    groups = [group_id for group_id, _, _ in rows if group_id]
+    return Reach(groups, sum(said for _, said, _ in rows), rows[0][2] or 0 if rows else 0)
 
 
-async def find_last(tx: Transaction) -> int:
-    """The id of the newest message of all."""
-    return await tx.one(int, LAST) or 0
-
-
-async def list_late(tx: Transaction, me: int, first: int, before_id: int, limit: int) -> list[int]:
-    """The newest messages of my chats between two ids, whether I may see them or not."""
-    return await tx.all(int, LATE, me=me, first=first, before_id=before_id, limit=limit)
-
-
-async def keep_matching(tx: Transaction, ids: Sequence[int], patterns: Sequence[Sequence[str]]) -> list[int]:
-    """Those of the messages that have all the words, the newest first."""
-    return await tx.all(int, MATCHING, ids=json.dumps(ids), patterns=json.dumps(patterns))
+async def look(tx: Transaction, me: int, patterns: Sequence[Sequence[str]], first: int, before_id: int, limit: int) -> Look:
+    """Look through the newest `limit` messages of my chats between two ids, whether I may see them or not."""
+    *hits, (lowest, looked) = await tx.all(
+        tuple, LOOK, me=me, patterns=json.dumps(patterns), first=first, before_id=before_id, limit=limit
+    )
+    return Look(sorted((id_ for id_, _ in hits), reverse=True), looked, lowest)
 
 
 async def list_candidates(tx: Transaction, query: str, before_id: int, limit: int) -> list[int]:

@@ -24,12 +24,11 @@ from dating.profiles import service as profiles
 from dating.profiles.models import User
 from dating.search import queries
 from dating.search.lookback import look_back
-from dating.search.models import Finding, Findings, FoundPeople, Kind, Place
-from dating.search.queries import Seat
+from dating.search.models import Finding, Findings, FoundPeople, Kind, Place, Reach
 from dating.search.words import cut_snippet, read_question, write_query
 
 AT_ONCE = 100  # names looked at together
-SPARE = 10  # messages looked at beyond those that a page wants, since some may not be seen
+SPARE = 2  # messages looked at beyond those that a page wants, since some may not be seen
 MOST_GROUPS = 500  # of mine in which messages are found, those of late first
 MOST_ASKED = 200  # words, each in each scope, that one query asks for
 ROUNDS = 10  # such looks for one page, if few may be seen
@@ -88,35 +87,36 @@ async def find_messages(
     tx: Transaction, me: int, words: list[str], limit: int, before_id: int
 ) -> tuple[list[Message], int | None]:
     """The newest messages before an id that have all the words, and the id before which to go on, if there may be more."""
-    seats = await queries.list_seats(tx, me)
+    reach = await queries.read_reach(tx, me)
     many = limit + SPARE
     found: list[Message] = []
     rest: int | None = before_id
     for _ in range(ROUNDS):
-        if rest is None or len(found) >= limit:
+        if rest is None or 2 * len(found) >= limit:
             break
-        ids = await list_candidates(tx, me, seats, words, rest, many)
-        rest = ids[-1] if len(ids) == many else None
-        found += await history.complete(tx, me, (await queries.list_found(tx, me, ids))[: limit + 1 - len(found)])
+        ids, rest = await list_candidates(tx, me, reach, words, rest, many)
+        if ids:
+            found += await history.complete(tx, me, (await queries.list_found(tx, me, ids))[: limit + 1 - len(found)])
     if len(found) > limit:
         return found[:limit], found[limit - 1].id
     return found, rest
 
 
 async def list_candidates(
-    tx: Transaction, me: int, seats: Sequence[Seat], words: list[str], before_id: int, many: int
-) -> list[int]:
-    """The newest messages of my chats that have all the words, whoever may see them."""
-    ids, before_id = await look_back(tx, me, seats, words, before_id, many)
-    if len(ids) < many:
-        ids += await ask_index(tx, list_scopes(me, seats), words, before_id, many - len(ids))
-    return ids[:many]
+    tx: Transaction, me: int, reach: Reach, words: list[str], before_id: int, many: int
+) -> tuple[list[int], int | None]:
+    """The newest messages of my chats that have all the words, whoever may see them: `many`, or half of them when the others are
+    far. And the id before which to go on, if there may be more."""
+    ids, below = await look_back(tx, me, reach, words, before_id, many)
+    if 2 * len(ids) < many:
+        ids += await ask_index(tx, list_scopes(me, reach), words, below, many - len(ids))
+        below = 0
+    return ids[:many], ids[many - 1] if len(ids) >= many else below if below > 1 else None
 
 
-def list_scopes(me: int, seats: Sequence[Seat]) -> list[str]:
+def list_scopes(me: int, reach: Reach) -> list[str]:
     """In which parts of the index my messages are: my own, and those of the groups that I am in."""
-    groups = sorted([(seat.group_last_at, seat.chat_id) for seat in seats if seat.group_last_at is not None], reverse=True)
-    return [str(me), *[f"g{chat_id}" for _, chat_id in groups[:MOST_GROUPS]]]
+    return [str(me), *[f"g{chat_id}" for chat_id in reach.groups[:MOST_GROUPS]]]
 
 
 async def ask_index(tx: Transaction, scopes: Sequence[str], words: list[str], before_id: int, many: int) -> list[int]:

@@ -102,11 +102,11 @@ def ask(scope: str, word: str) -> str:
 
 
 def write_patterns(words: Sequence[str]) -> list[list[str]]:
-    """The same for `LIKE`, on a message as it is kept: for each word what all its forms have, then how `ask` looks for it.
+    """The same as texts that a message has as it is kept: for each word what all its forms have, then how `ask` looks for it.
 
     As a beginning, and as the two forms before a blank.
     """
-    return [[f"%{share(word, stem(word))}%", *[f"%\\_{end}%" for end in ends(word)]] for word in words]
+    return [[share(word, stem(word)), *[f"_{end}" for end in ends(word)]] for word in words]
 
 
 def share(one: str, other: str) -> str:
@@ -123,7 +123,9 @@ def ends(word: str) -> tuple[str, str, str]:
 
 def is_hit(token: str, words: Iterable[str]) -> bool:
     """Whether a token of a text is what was asked for."""
-    return any(found.startswith(word) or stem(found) == stem(word) for found in fold(token) for word in words)
+    return any(
+        found.startswith(word) or (found[0] == word[0] and stem(found) == stem(word)) for found in fold(token) for word in words
+    )
 
 
 def find_hits(text: str, words: Sequence[str]) -> Iterator[tuple[int, int]]:
