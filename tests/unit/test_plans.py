@@ -51,6 +51,59 @@ INSERT INTO contacts (owner_id, sealed) SELECT n.i, 's' || (n.i + d.i) FROM n JO
 INSERT INTO tickets (hash, user_id, identity, dies_at) SELECT 'h' || i, i, '', i FROM n;
 DROP TABLE n;
 """
+# Person 1 has a chat with everybody from 3001 to 3300, 20 messages in each, and 3,000 in the last one.
+TALKATIVE = """
+INSERT INTO chats (kind, low_id, high_id, message_count, last_at, created_at)
+    SELECT 'direct', 1, i, 20, i, i FROM generate_series(3001, 3300) AS i;
+INSERT INTO members (chat_id, user_id, joined_at)
+    SELECT c.id, u.id, 0 FROM chats AS c JOIN users AS u ON u.id IN (c.low_id, c.high_id) WHERE c.message_count = 20;
+INSERT INTO messages (chat_id, sender_id, content, created_at)
+    SELECT c.id, c.high_id, 'Hello, how are you?', i FROM generate_series(1, 20) AS i CROSS JOIN chats AS c
+    WHERE c.message_count = 20 ORDER BY i, c.id;
+INSERT INTO messages (chat_id, sender_id, content, created_at)
+    SELECT MAX(c.id), 3300, 'And then?', i FROM generate_series(1, 3000) AS i CROSS JOIN chats AS c GROUP BY i ORDER BY i;
+INSERT INTO message_words (message_id, words) SELECT m.id, '1_hello 1_how 1_are 1_you' FROM messages AS m;
+INSERT INTO names (kind, word, id) SELECT 'person', username, id FROM users;
+"""
+CHATS = "(SELECT json_agg(id) FROM (SELECT id FROM chats WHERE low_id = 1 ORDER BY id DESC LIMIT 20) AS c)"
+MESSAGES = "(SELECT json_agg(id) FROM (SELECT id FROM messages ORDER BY id DESC LIMIT 30) AS m)"
+PEOPLE_MET = "(SELECT json_agg(high_id) FROM chats WHERE low_id = 1 AND message_count = 20)"
+LAST_CHAT = "(SELECT MAX(chat_id) FROM messages)"
+SOON = "9000000000000000"
+PATTERNS = """'[["hell", "_hello", "_=hello ", "_hello "]]'"""
+# Statements that join a list, or what belongs to many, with what belongs to somebody; and what person 1 would ask.
+HOT: dict[str, dict[str, str]] = {
+    "chat.queries.LIST": {"before_id": "0", "limit": "20", "offset": "0"},
+    "chat.queries.REQUESTS": {"before_id": "0", "limit": "20", "offset": "0"},
+    "chat.queries.THESE": {"ids": CHATS},
+    "chat.queries.ONE": {"chat_id": LAST_CHAT},
+    "chat.queries.UNREAD": {},
+    "chat.access_queries.SEE": {"chat_id": LAST_CHAT},
+    "chat.access_queries.HEARERS": {"chat_id": LAST_CHAT},
+    "chat.history_queries.OLDER": {"chat_id": LAST_CHAT, "before_id": SOON, "limit": "5"},
+    "chat.history_queries.NEWER": {"chat_id": LAST_CHAT, "after_id": "0", "before_id": SOON, "limit": "5"},
+    "chat.history_queries.REACTIONS": {"ids": MESSAGES},
+    "chat.hold_queries.LATEST": {"ids": CHATS},
+    "search.queries.REACH": {},
+    "search.queries.LOOK": {
+        "patterns": PATTERNS,
+        "first": "(SELECT MAX(id) - 400 FROM messages)",
+        "before_id": SOON,
+        "limit": "300",
+    },
+    "search.queries.FOUND": {"ids": MESSAGES},
+    "search.queries.CHATS": {"words": """'[{"first": "n3", "beyond": "n4"}]'""", "before_id": "0", "limit": "20"},
+    "search.queries.MEETABLE": {"words": """'[{"first": "n3", "beyond": "n4"}]'""", "ids": PEOPLE_MET},
+    "safety.report_queries.BEFORE": {"chat_id": LAST_CHAT, "message_id": SOON},
+    "profiles.queries.CARDS": {"ids": PEOPLE_MET},
+    "matching.queries.MATCHES": {"last_seen_id": "NULL", "limit": "20", "offset": "0"},
+    "matching.queries.FOLLOWERS": {"last_seen_id": "NULL", "limit": "20", "offset": "0"},
+    "matching.deck_queries.FACTS": {"ids": PEOPLE_MET},
+    "realtime.inbox.SINCE": {"after": "0", "limit": "100"},
+    "accounts.queries.VISIBLE": {"ids": PEOPLE_MET},
+    "presence.queries.SIGHTS": {"looks": "'[[1, 3001, 0], [1, 3002, 0]]'"},
+}
+ME = {"me": "1", "me_id": "1", "user_id": "1", "viewer_id": "1", "now": SOON}
 BIG = re.findall(r"INSERT INTO (\w+) \(", FILL)
 NAMED = re.compile(r"(?:FROM|JOIN|UPDATE|INTO)\s+(\w+)(?:\s+(?:AS\s+)?(\w+))?")
 SCANNED = re.compile(r"SCAN (\w+)(?! VIRTUAL)")
@@ -129,3 +182,29 @@ async def test_postgres_searches(filled_postgres: "asyncpg.Connection[Any]") -> 
     """PostgreSQL does too."""
     found = {f"{name} {table}" for name, sql in WHOLES.items() for table in await find_scans_on_postgres(filled_postgres, sql)}
     assert found <= set(WHOLE)
+
+
+async def count_pages(connection: "asyncpg.Connection[Any]", name: str, mode: str) -> int:
+    """How many pages PostgreSQL looks at when person 1 asks, by its plan for person 1 or by that for anybody."""
+    text, names = numbered(STATEMENTS[f"dating.{name}"])
+    types = ", ".join(one.name for one in (await connection.prepare(text)).get_parameters())
+    await connection.execute(f"SET plan_cache_mode = {mode}; PREPARE asked ({types}) AS {text}")
+    values = [await connection.fetchval(f"SELECT CAST({(ME | HOT[name])[one]} AS TEXT)") for one in names]
+    spelled = ", ".join("NULL" if value is None else f"'{value}'" for value in values)
+    plan = await connection.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE asked ({spelled})")
+    await connection.execute("DEALLOCATE asked")
+    top = msgspec.json.decode(plan)[0]["Plan"]
+    return int(top["Shared Hit Blocks"] + top["Shared Read Blocks"])
+
+
+async def test_a_plan_for_anybody_reads_no_more(filled_postgres: "asyncpg.Connection[Any]") -> None:
+    """Statements are planned once, for anybody (see decision 34): somebody with 300 chats pays for that with no page more."""
+    await filled_postgres.execute(TALKATIVE)
+    await filled_postgres.execute("ANALYZE")
+    worse = {}
+    for name in HOT:
+        await count_pages(filled_postgres, name, "force_custom_plan")  # sets hints that others then need not set
+        own, anybody = [await count_pages(filled_postgres, name, f"force_{mode}_plan") for mode in ("custom", "generic")]
+        if anybody > 1.5 * own + 100:
+            worse[name] = (own, anybody)
+    assert worse == {}

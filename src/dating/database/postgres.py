@@ -221,6 +221,10 @@ class PostgresDatabase(Database):
             "timezone": "UTC",
             "application_name": "dating",
             "random_page_cost": "1.1",  # what is read often is in memory: by an index, also where a table is still small
+            # Every statement is written so that its plan is the same for everybody, and planned once for a connection: a list of
+            # chats takes longer to plan than to read. A test compares the two plans.
+            "plan_cache_mode": "force_generic_plan",
+            "jit": "off",  # compiling takes longer than any statement here
         }
         return await asyncpg.create_pool(
             self.settings.database_url,

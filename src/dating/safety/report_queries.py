@@ -24,11 +24,12 @@ WHERE m.id = :target_id AND m.sender_id <> :me_id AND m.id > mine.since_id AND m
   AND (mine.left_at IS NULL OR m.created_at <= mine.left_at)
 """
 VERSIONS = "SELECT content FROM edits WHERE message_id = :message_id ORDER BY written_at"
+# The last five, before it is asked from where on I may see them: joined, PostgreSQL may read all that was said there.
 BEFORE = """
 SELECT m.sender_id, m.content, m.created_at
-FROM messages AS m JOIN members AS mine ON mine.chat_id = m.chat_id AND mine.user_id = :me_id
-WHERE m.chat_id = :chat_id AND m.id < :message_id AND m.id > mine.since_id
-ORDER BY m.id DESC LIMIT 5
+FROM (SELECT * FROM messages WHERE chat_id = :chat_id AND id < :message_id ORDER BY id DESC LIMIT 5) AS m
+JOIN members AS mine ON mine.chat_id = m.chat_id AND mine.user_id = :me_id
+WHERE m.id > mine.since_id ORDER BY m.id DESC
 """
 PERSON = """
 SELECT u.id AS user_id, u.username, p.name, p.bio, p.photo_url, p.location, p.website, p.interests, p.prompts
