@@ -13,7 +13,8 @@ from dating.chat.models import Room
 from dating.database import Transaction
 from dating.errors import Conflict, NotFound
 from dating.realtime import events
-from dating.realtime.inbox import hold, tell, tell_members
+from dating.realtime.audience import tell_members
+from dating.realtime.inbox import hold, tell
 from dating.safety import service as safety
 
 BEYOND = 2**53  # more than any id

@@ -18,7 +18,7 @@ from dating.chat.posts import EmptyMessage
 from dating.clock import rfc3339
 from dating.database import Transaction
 from dating.errors import Conflict, Forbidden, Malformed
-from dating.realtime import events, inbox
+from dating.realtime import audience, events, inbox
 
 MOST_EDITS = 100
 MOST_PINS = 100
@@ -139,7 +139,7 @@ async def remove(tx: Transaction, message_id: int) -> bool:
         return False
     await empty(tx, target)
     if is_open:
-        await inbox.tell_members(tx, [(target.chat_id, events.MessageDeleted(target.chat_id, message_id, None, for_all=True))])
+        await audience.tell_members(tx, [(target.chat_id, events.MessageDeleted(target.chat_id, message_id, None, for_all=True))])
     return True
 
 

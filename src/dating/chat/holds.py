@@ -21,16 +21,14 @@ from dating.chat.hold_models import HeldRow, OwnHeld
 from dating.chat.message_models import Message
 from dating.chat.models import Chat, Room
 from dating.chat.post_models import Post, Verdict
-from dating.database import Overtaken, Transaction
+from dating.database import Transaction
 from dating.errors import Refusal
 from dating.realtime import events, inbox
 
 
 async def hold(tx: Transaction, posts: Sequence[Post], verdicts: dict[int, Verdict]) -> dict[int, Message]:
-    """Keep the posts from everybody but their senders' devices. Raises Overtaken when a client id was used meanwhile."""
+    """Keep the posts from everybody but their senders' devices."""
     ids = await post_queries.add_messages(tx, posts)
-    if len(ids) != len(posts):
-        raise Overtaken
     await post_queries.unmake(tx, ids)
     held = list(zip(posts, ids, strict=True))
     await queries.keep(tx, [(id_, one.chat_id, one.me, one) for one, id_ in held])

@@ -4,7 +4,7 @@ from dating.chat import note_queries as queries
 from dating.clock import rfc3339
 from dating.database import Transaction
 from dating.realtime import events
-from dating.realtime.inbox import tell_members
+from dating.realtime.audience import tell_members
 
 
 async def leave(tx: Transaction, chat_id: int, text: str) -> None:

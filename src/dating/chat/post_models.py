@@ -108,17 +108,22 @@ class Verdict(msgspec.Struct, frozen=True):
     n: int
     other_id: int | None
     members: int
-    has_original: bool
-    first_id: int | None
-    first_chat_id: int | None
-    first_content: str | None
-    first_reply_to_id: int | None
-    first_at: int | None
-    request: str | None
-    asker_id: int | None
-    message_count: int
-    joined_at: int
-    is_wary: bool
+    has_original: bool = True
+    first_id: int | None = None
+    first_chat_id: int | None = None
+    first_content: str | None = None
+    first_reply_to_id: int | None = None
+    first_at: int | None = None
+    request: str | None = None
+    asker_id: int | None = None
+    message_count: int = 0
+    joined_at: int = 0
+    is_wary: bool = False
+
+    @classmethod
+    def of_plain(cls, one: Post, both_ids: int | None, members: int, is_wary: bool) -> "Verdict":
+        """Of a post of which is known that nothing is special about it; `both_ids`: the sum of a pair's ids."""
+        return cls(one.n, None if both_ids is None else both_ids - one.me, members, is_wary=bool(is_wary))
 
     def asks(self, user_id: int) -> bool:
         """Whether the chat is a request of this person."""

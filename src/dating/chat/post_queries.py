@@ -9,7 +9,7 @@ from dating.chat.poll_models import NewPoll
 from dating.chat.post_models import Addition, Asked, Place, Post, Source, Verdict
 from dating.chat.veil_models import Unseen
 from dating.clock import SECOND
-from dating.database import Transaction
+from dating.database import Overtaken, Transaction
 
 # Posts `d`, each by its place in the batch. Rows come as arrays, which PostgreSQL reads twice as fast as objects.
 POSTS = """
@@ -31,6 +31,30 @@ OPEN_TO_SENDER = """c.closed_at IS NULL AND s.left_at IS NULL
     AND (c.request IS NULL OR c.request = 'waiting' OR c.asker_id = d.me) AND (c.kind = 'group' OR (
     NOT EXISTS (SELECT 1 FROM hidden WHERE viewer_id = d.me AND other_id = c.low_id + c.high_id - d.me)
     AND 2 = (SELECT COUNT(*) FROM people WHERE id IN (c.low_id, c.high_id))))"""
+# What most posts are: into a chat that is no request, by somebody who is no newcomer, and neither a repeat nor an answer to what
+# is not there. When all of the posts are, their chats are taken and counted up; else none is, and each has to be looked at.
+TAKE_PLAIN = f"""
+INSERT INTO chats (id, kind, low_id, high_id, message_count, last_at, created_at)
+WITH {POSTS},
+fit AS MATERIALIZED (
+    SELECT d.chat_id FROM d
+    JOIN chats AS c ON c.id = d.chat_id
+    JOIN members AS s ON s.chat_id = d.chat_id AND s.user_id = d.me
+    JOIN users AS u ON u.id = d.me
+    LEFT JOIN messages AS o ON o.id = d.reply_to_id AND o.chat_id = d.chat_id
+    LEFT JOIN messages AS f ON f.sender_id = d.me AND f.client_id = d.client_id
+    WHERE {OPEN_TO_SENDER} AND c.request IS NULL AND u.created_at <= :established AND f.id IS NULL
+      AND (d.reply_to_id IS NULL OR o.id IS NOT NULL))
+SELECT fit.chat_id, 'direct', -2, -1, COUNT(*), CAST(:now AS BIGINT), CAST(:now AS BIGINT)
+FROM fit WHERE (SELECT COUNT(*) FROM fit) = :count GROUP BY fit.chat_id ORDER BY fit.chat_id
+ON CONFLICT (id) DO UPDATE
+SET message_count = chats.message_count + excluded.message_count, before_at = chats.last_at, last_at = excluded.last_at
+WHERE chats.closed_at IS NULL AND chats.request IS NULL
+RETURNING id, low_id + high_id AS both_ids, CASE WHEN kind = 'direct' THEN 2
+              ELSE (SELECT COUNT(*) FROM members AS r WHERE r.chat_id = chats.id AND r.left_at IS NULL) END AS members,
+          EXISTS (SELECT 1 FROM members AS r JOIN hidden_words AS w ON w.user_id = r.user_id
+                  WHERE r.chat_id = chats.id AND r.left_at IS NULL) AS is_wary
+"""
 LOOK = f"""
 WITH {POSTS}
 SELECT d.n, c.low_id + c.high_id - d.me AS other_id, CASE WHEN c.kind = 'direct' THEN 2
@@ -68,18 +92,13 @@ INSERT INTO messages
 WITH given AS MATERIALIZED (SELECT CAST(value AS json_text) AS v FROM json_each(CAST(:posts AS TEXT)))
 SELECT CAST(v ->> 1 AS BIGINT), CAST(v ->> 2 AS BIGINT), 'text', v ->> 6, v ->> 3, CAST(v ->> 4 AS BIGINT), v ->> 5,
        CAST(v ->> 7 AS BIGINT) = 1, v ->> 8, CAST(v ->> 9 AS BIGINT), CAST(:now AS BIGINT)
-FROM given WHERE TRUE ORDER BY CAST(v ->> 0 AS BIGINT)
-ON CONFLICT (sender_id, client_id) WHERE client_id IS NOT NULL DO NOTHING
+FROM given ORDER BY CAST(v ->> 0 AS BIGINT)
 RETURNING id
 """
 COUNT_OWN = f"""
-UPDATE members SET read_count = read_count + own.posts
-FROM (
-    WITH {PLACES}
-    SELECT d.chat_id, d.me, d.posts FROM d
-    JOIN chats AS c ON c.id = d.chat_id JOIN members AS s ON s.chat_id = d.chat_id AND s.user_id = d.me
-    WHERE {OPEN_TO_SENDER}) AS own
-WHERE members.chat_id = own.chat_id AND members.user_id = own.me
+UPDATE members AS s SET read_count = read_count + d.posts
+FROM (WITH {PLACES} SELECT d.chat_id, d.me, d.posts FROM d) AS d JOIN chats AS c ON c.id = d.chat_id
+WHERE s.chat_id = d.chat_id AND s.user_id = d.me AND {OPEN_TO_SENDER}
 """
 
 
@@ -136,6 +155,18 @@ def place(posts: Sequence[Post]) -> list[Place]:
     return list(places.values())
 
 
+async def take_plain(tx: Transaction, posts: Sequence[Post], established: int) -> dict[int, Verdict]:
+    """Take the chats of posts that are plain, all of them, and what is known of each post; nothing when any is not.
+
+    `established`: whoever has registered by then is no newcomer. Raises Overtaken when a chat was closed meanwhile.
+    """
+    rows = await tx.all(tuple, TAKE_PLAIN, posts=encode_asked(posts), established=established, count=len(posts), now=tx.now)
+    chats = {row[0]: row[1:] for row in rows}
+    if chats and len(chats) < len({one.chat_id for one in posts}):
+        raise Overtaken
+    return {one.n: Verdict.of_plain(one, *chats[one.chat_id]) for one in posts} if chats else {}
+
+
 async def look(tx: Transaction, posts: Sequence[Post]) -> dict[int, Verdict]:
     """What is known of each post, by its place; nothing of those whose chat is not open to the sender."""
     rows = await tx.all(tuple, LOOK, posts=encode_asked(posts))  # its columns are the struct's: by names would cost 4 µs a post
@@ -149,7 +180,7 @@ async def count_messages(tx: Transaction, posts: Sequence[Post]) -> bool:
 
 
 async def add_messages(tx: Transaction, posts: Sequence[Post]) -> list[int]:
-    """The new messages' ids, in the order of the posts; fewer when a client id was used meanwhile."""
+    """The new messages' ids, in the order of the posts. A client id that was used meanwhile lets the transaction run again."""
     additions = [
         Addition(
             one.n, one.chat_id, one.me, one.content, one.reply_to_id, one.client_id, None if one.poll is None else "poll",

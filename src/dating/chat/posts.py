@@ -17,7 +17,7 @@ from dating.chat.post_models import Draft, Post, Verdict
 from dating.chat.veil_models import Unseen
 from dating.database import Database, Oversized, Overtaken, Transaction
 from dating.errors import Malformed, Refusal
-from dating.realtime.inbox import tell_members
+from dating.realtime.audience import tell_members, tell_pairs
 
 MOST_ROWS = 4096
 """Entries of inboxes that one batch writes: a batch into groups would else keep the writer busy for a second."""
@@ -112,13 +112,15 @@ async def post(tx: Transaction, posts: list[Post], rules: Rules = LENIENT) -> li
     """
     for n, one in enumerate(posts):
         one.n = n
+    plain = await take_plain(tx, posts, rules)
+    if plain:
+        return [(message, True) for message in (await deliver(tx, posts, plain, {}, rules)).values()]
     verdicts = await queries.look(tx, posts)
     answers = {one.n: answer_old(one, verdicts.get(one.n)) for one in posts}
     if rules.screening == "hold":
         answers |= await holds.answer_old(tx, [one for one in posts if answers[one.n] is None], verdicts)
     fresh, twins = part([one for one in posts if answers[one.n] is None])
-    if len(fresh) > 1 and sum(verdicts[one.n].members for one in fresh) > MOST_ROWS:
-        raise Oversized
+    bound(fresh, verdicts)
     refused = await limits.judge(tx, fresh, verdicts, rules)
     answers |= refused
     fresh = [one for one in fresh if one.n not in refused]
@@ -126,6 +128,24 @@ async def post(tx: Transaction, posts: list[Post], rules: Rules = LENIENT) -> li
     answers |= {n: (message, True) for n, message in written.items()}
     answers |= {one.n: refused.get(first.n) or answer_twin(one, first, written[first.n]) for one, first in twins}
     return [answer for one in posts if (answer := answers[one.n]) is not None]
+
+
+async def take_plain(tx: Transaction, posts: Sequence[Post], rules: Rules) -> dict[int, Verdict]:
+    """What is known of the posts, if nothing is special about any of them: their chats are taken then, and counted up.
+
+    Nothing when they have to be looked at one by one. Raises Oversized, Overtaken.
+    """
+    if rules.screening == "hold" or part(posts)[1]:
+        return {}
+    plain = await queries.take_plain(tx, posts, tx.now - rules.newcomer_span)
+    bound(posts if plain else (), plain)
+    return plain
+
+
+def bound(posts: Sequence[Post], verdicts: dict[int, Verdict]) -> None:
+    """Raises Oversized when they are told to too many people at once; one post never is."""
+    if len(posts) > 1 and sum(verdicts[one.n].members for one in posts) > MOST_ROWS:
+        raise Oversized
 
 
 def answer_old(one: Post, verdict: Verdict | None) -> Answer | Refusal | None:
@@ -167,38 +187,56 @@ async def carry(tx: Transaction, posts: Sequence[Post], verdicts: dict[int, Verd
     """Deliver the posts, hold them until a classifier has judged them, or deliver them and let it judge them afterwards."""
     if rules.screening == "hold":
         return await holds.hold(tx, posts, verdicts)
-    written = await write(tx, posts, verdicts)
+    return await deliver(tx, posts, verdicts, await take(tx, posts, verdicts), rules)
+
+
+async def deliver(
+    tx: Transaction, posts: Sequence[Post], verdicts: dict[int, Verdict], waiting: dict[int, int | None], rules: Rules
+) -> dict[int, Message]:
+    """Write posts down whose chats are taken, and let a classifier look at them, if there is one."""
+    written = await write_down(tx, posts, verdicts, waiting)
     if rules.screening == "score":
         await holds.watch(tx, written.values())
     return written
 
 
 async def write(tx: Transaction, posts: Sequence[Post], verdicts: dict[int, Verdict]) -> dict[int, Message]:
-    """Write the posts down and tell the members. The chats' rows come first: they order the messages of a chat by commit.
+    """Write the posts down and tell the members. Raises Overtaken when anything has changed since the verdicts."""
+    return await write_down(tx, posts, verdicts, await take(tx, posts, verdicts))
 
-    Whether sender and receivers see each other is asked again at the end, when a block that came before has been committed: see
-    dating.safety.service. Raises Overtaken when any of it has changed since the verdicts.
+
+async def take(tx: Transaction, posts: Sequence[Post], verdicts: dict[int, Verdict]) -> dict[int, int | None]:
+    """Take the chats, which orders the messages of a chat by commit, and accept requests; what is said of those that wait.
+
+    Raises Overtaken.
     """
     if not await queries.count_messages(tx, posts):
         raise Overtaken
     requested = [one for one in posts if verdicts[one.n].request is not None]
-    waiting = await carry_requests(tx, requested, verdicts) if requested else {}
+    return await carry_requests(tx, requested, verdicts) if requested else {}
+
+
+async def write_down(
+    tx: Transaction, posts: Sequence[Post], verdicts: dict[int, Verdict], waiting: dict[int, int | None]
+) -> dict[int, Message]:
+    """Write the posts into chats that are taken, and tell the members.
+
+    Whether sender and receivers see each other is asked again at the end, when a block that came before has been committed: see
+    dating.safety.service. Raises Overtaken when they do not, or when anything else has changed since the verdicts.
+    """
     ids = await queries.add_messages(tx, posts)
-    if len(ids) != len(posts):
-        raise Overtaken
     messages = {one.n: show(one, id_, verdicts[one.n].other_id, tx.now) for one, id_ in zip(posts, ids, strict=True)}
     polls = [(id_, one.poll) for one, id_ in zip(posts, ids, strict=True) if one.poll is not None]
     if polls:
         await queries.add_polls(tx, polls)
     wary = [(one.chat_id, one.me, messages[one.n].id, one.text) for one in posts if verdicts[one.n].is_wary]
     veiled = await veils.keep_away(tx, wary) if wary else []
-    await tell(tx, list(messages.values()), waiting, veiled)
+    is_hidden = await tell(tx, list(messages.values()), waiting, veiled)
     if not await queries.count_own(tx, posts):
         raise Overtaken
-    grouped = [message.id for message in messages.values() if message.receiver_id is None]
-    if grouped:
-        hidden = set(await queries.list_unseen(tx, grouped))
-        veiled = [*veiled, *hidden.difference(veiled)]
+    if is_hidden:
+        grouped = [message.id for message in messages.values() if message.receiver_id is None]
+        veiled = [*veiled, *set(await queries.list_unseen(tx, grouped)).difference(veiled)]
     if veiled:
         await queries.count_as_read(tx, veiled)
         await veils.sink(tx, list(messages.values()), veiled)
@@ -221,13 +259,22 @@ async def carry_requests(tx: Transaction, posts: Sequence[Post], verdicts: dict[
     return {row.id: row.asked_id if row.request == "declined" else None for row in rows}
 
 
-async def tell(tx: Transaction, messages: Sequence[Message], waiting: dict[int, int | None], veiled: Sequence[Unseen]) -> None:
-    """Tell the members, but for those who are not to hear of it."""
+async def tell(tx: Transaction, messages: Sequence[Message], waiting: dict[int, int | None], veiled: Sequence[Unseen]) -> bool:
+    """Tell the members, but for those who are not to hear of it; whether any of it is hidden from a member of a group."""
     places = {message.id: n for n, message in enumerate(messages)}
     muffled = {(places[one.message_id], one.user_id) for one in veiled}
     for message in messages:
         declined_by = waiting.get(message.chat_id)
         if declined_by is not None:
             muffled.add((places[message.id], declined_by))
-    said = [(message.chat_id, describe(message, request=message.chat_id in waiting)) for message in messages]
-    await tell_members(tx, said, muffled)
+    events = [describe(message, request=message.chat_id in waiting) for message in messages]
+    pairs = [
+        (event.user_id, message.receiver_id, event)
+        for message, event in zip(messages, events, strict=True)
+        if message.receiver_id is not None and event.user_id is not None
+    ]
+    if len(pairs) == len(messages):
+        await tell_pairs(tx, pairs, muffled)
+        return False
+    said = [(message.chat_id, event) for message, event in zip(messages, events, strict=True)]
+    return await tell_members(tx, said, muffled)
