@@ -28,9 +28,10 @@ d AS MATERIALIZED (
 # The chat `c` is open to the sender: everybody may write into a group of theirs, a pair needs both to be there and unhidden.
 # Whoever has declined a request does not see it any more.
 OPEN_TO_SENDER = """c.closed_at IS NULL AND s.left_at IS NULL
-    AND (c.request IS NULL OR c.request = 'waiting' OR c.asker_id = d.me) AND (c.kind = 'group' OR (
-    NOT EXISTS (SELECT 1 FROM hidden WHERE viewer_id = d.me AND other_id = c.low_id + c.high_id - d.me)
-    AND 2 = (SELECT COUNT(*) FROM people WHERE id IN (c.low_id, c.high_id))))"""
+    AND (c.request IS NULL OR c.request = 'waiting' OR c.asker_id = d.me)
+    AND NOT EXISTS (SELECT 1 FROM hidden WHERE viewer_id = d.me AND other_id = c.low_id + c.high_id - d.me)
+    AND NOT EXISTS (SELECT 1 FROM users AS g WHERE g.id IN (c.low_id, c.high_id)
+                    AND (g.banned_at IS NOT NULL OR g.deleted_at IS NOT NULL))"""
 # What most posts are: into a chat that is no request, by somebody who is no newcomer, and neither a repeat nor an answer to what
 # is not there. When all of the posts are, their chats are taken and counted up; else none is, and each has to be looked at.
 TAKE_PLAIN = f"""
@@ -52,8 +53,9 @@ SET message_count = chats.message_count + excluded.message_count, before_at = ch
 WHERE chats.closed_at IS NULL AND chats.request IS NULL
 RETURNING id, low_id + high_id AS both_ids, CASE WHEN kind = 'direct' THEN 2
               ELSE (SELECT COUNT(*) FROM members AS r WHERE r.chat_id = chats.id AND r.left_at IS NULL) END AS members,
-          EXISTS (SELECT 1 FROM members AS r JOIN hidden_words AS w ON w.user_id = r.user_id
-                  WHERE r.chat_id = chats.id AND r.left_at IS NULL) AS is_wary
+          CASE WHEN kind = 'direct' THEN EXISTS (SELECT 1 FROM hidden_words AS w WHERE w.user_id IN (low_id, high_id))
+              ELSE EXISTS (SELECT 1 FROM members AS r JOIN hidden_words AS w ON w.user_id = r.user_id
+                           WHERE r.chat_id = chats.id AND r.left_at IS NULL) END AS is_wary
 """
 LOOK = f"""
 WITH {POSTS}

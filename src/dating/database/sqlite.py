@@ -310,7 +310,7 @@ async def checkpoint(connection: aiosqlite.Connection) -> None:
     """Copy what can be copied now. It disturbs neither who reads nor who writes."""
     try:
         await connection.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)")
-    except sqlite3.OperationalError as error:  # such as a full disk: the next one, or the writer, meets it again
+    except sqlite3.Error as error:  # such as a full disk: the next one, or the writer, meets it again
         logger.warning("the log was not copied into the database: %s", error)
 
 

@@ -47,6 +47,8 @@ class TooManyWords(Malformed):
 @lru_cache(50_000)
 def fold(token: str) -> tuple[str, ...]:
     """The words that one token is: nearly always one, without case and accents."""
+    if token.isascii():
+        return (token.lower()[:LONGEST],)
     if not token[0].isalnum():
         return (token,)
     parts = unicodedata.normalize("NFKD", token.casefold())
@@ -69,14 +71,16 @@ def list_words(text: str) -> list[str]:
     return list(dict.fromkeys(word for token in TOKEN.findall(text) for word in fold(token)))
 
 
+@lru_cache(50_000)
+def spell(token: str) -> tuple[str, ...]:
+    """What is kept of one token, without the scope: each word, and its stem if that is another."""
+    return tuple(term for word in fold(token) for term in ((word,) if stem(word) == word else (word, f"={stem(word)}")))
+
+
 def write_terms(scopes: Sequence[str], text: str) -> str:
     """A message as it is kept."""
-    terms: dict[str, None] = {}
-    for word in list_words(text):
-        terms[word] = None
-        if stem(word) != word:
-            terms[f"={stem(word)}"] = None
-    return " ".join(f"{scope}_{term}" for scope in scopes for term in terms)
+    terms = dict.fromkeys(term for token in TOKEN.findall(text) for term in spell(token))
+    return " ".join(f"{scope}_" + f" {scope}_".join(terms) for scope in scopes) if terms else ""
 
 
 def read_question(text: str) -> list[str]:
