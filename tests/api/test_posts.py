@@ -12,6 +12,7 @@ from dating.chat.post_models import Post
 from dating.chat.posts import Answer, ClientIdReused, post
 from dating.database import Oversized, Transaction
 from dating.errors import Refusal
+from tests.api.test_requests import ask
 from tests.kit import Api, Person
 
 
@@ -132,6 +133,61 @@ async def test_every_member_is_told(api: Api) -> None:
     live = {(one.user_id, one.seq): msgspec.json.decode(one.event)["type"] for one in notices}
     expected = {(person.id, seq): "message" for person in people[:11] for seq in (1, 2)}
     assert live == expected | {(blocker.id, 1): "hidden"}
+
+
+class Counting(Transaction):
+    """A transaction that keeps what it is asked to do."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self.tx, self.now, self.notices = tx, tx.now, tx.notices
+        self.statements: list[str] = []
+
+    async def all(self, row: type[Any], sql: str, /, **parameters: object) -> list[Any]:
+        self.statements.append(sql)
+        return await self.tx.all(row, sql, **parameters)
+
+    async def run(self, sql: str, /, **parameters: object) -> int:
+        self.statements.append(sql)
+        return await self.tx.run(sql, **parameters)
+
+    async def many(self, sql: str, rows: Any, /) -> None:
+        self.statements.append(sql)
+        await self.tx.many(sql, rows)
+
+    async def script(self, sql: str, /) -> None:
+        raise AssertionError(sql)
+
+    async def lock(self) -> None:
+        raise AssertionError
+
+
+async def count_statements(api: Api, *drafts: Post) -> int:
+    """How many statements write a batch of messages that are all new."""
+
+    async def count(tx: Transaction) -> int:
+        counting = Counting(tx)
+        assert all(not isinstance(one, Refusal) and one[1] for one in await post(counting, list(drafts)))
+        tx.notices = counting.notices
+        return len(counting.statements)
+
+    return await api.app.state.db.write(count)
+
+
+async def test_plain_messages_are_five_statements(api: Api) -> None:
+    """One or many, in pairs or in groups: each statement is a round trip. What is special costs more."""
+    anna, boris, clara = await api.people(3)
+    chat, other = await anna.match(boris), await anna.match(clara)
+    group = await api.app.state.db.write(seat, [anna.id, boris.id, clara.id], [])
+    first = await anna.say(chat, "first", client_id="k-1")
+    assert await count_statements(api, draft(anna, chat, "a reply", "k-2", first["id"])) == 5
+    pairs = [draft(sender, chat, str(n), f"n-{n}") for n in range(3) for sender in (anna, boris)]
+    assert await count_statements(api, *pairs, draft(clara, other, "three")) == 5
+    assert await count_statements(api, draft(anna, group, "all of you")) == 5
+    assert await count_statements(api, draft(anna, group, "one"), draft(boris, chat, "two")) == 5
+    told = [[event["seq"] for event in await person.inbox()] for person in (anna, boris, clara)]
+    assert told == [list(range(1, len(seqs) + 1)) for seqs in told]
+    asked = await ask(boris, clara, None)
+    assert await count_statements(api, draft(boris, asked, "a request")) > 5
 
 
 async def test_a_batch_tells_so_many_people_at_most(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

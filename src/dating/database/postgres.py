@@ -65,7 +65,7 @@ class PostgresTransaction(Transaction):
         text, names = numbered(sql)
         records = await self._connection.fetch(text, *[parameters[name] for name in names])
         if row is tuple:
-            return [cast(Row, tuple(record)) for record in records]
+            return cast(list[Row], list(map(tuple, records)))
         if not is_struct(row):
             return [record[0] for record in records]
         return [msgspec.convert(dict(record.items()), row, strict=False) for record in records]
