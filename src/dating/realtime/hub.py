@@ -32,7 +32,7 @@ from dating.realtime.inbox import Missed, Passing, Revoked, Told, number
 from dating.realtime.intake import Intake
 from dating.realtime.protocol import Bucket, Close, encode
 from dating.realtime.session import Connection, Session
-from dating.realtime.wire import frame
+from dating.realtime.wire import Press
 from dating.settings import Settings
 from dating.tokens import Identity
 
@@ -165,9 +165,10 @@ class Hub:
     def deliver(self, notices: list[object]) -> None:
         """What commits have to tell, to those who are here."""
         self.heard(notices)
+        press = Press()
         for notice in notices:
             if isinstance(notice, Told):
-                self._tell(notice)
+                self._tell(notice, press)
             elif isinstance(notice, Passing):
                 self._pass(notice)
             elif isinstance(notice, Revoked):
@@ -179,12 +180,12 @@ class Hub:
         """Send an ephemeral event to those of the people who are connected, here or elsewhere."""
         self._bus.publish([Passing(people, encode(event))])
 
-    def _tell(self, notice: Told) -> None:
+    def _tell(self, notice: Told, press: Press) -> None:
         sessions = self._people.get(notice.user_id)
-        if not sessions:
+        if sessions is None:
             return
-        seq, text = notice.seq, number(notice.event, notice.seq)
-        ready = frame(text)
+        seq = notice.seq
+        ready = press.frame(notice.event, seq)
         for session in sessions:
             is_next = session.reading is None and seq == session.last + 1
             if is_next and session.direct is not None and session.direct(ready):
@@ -192,7 +193,7 @@ class Hub:
                 self.sent["durable"] += 1
             elif is_next and session.unsent < self._settings.socket_queue_frames:
                 session.last = session.top = seq
-                self._write(session, text)
+                self._write(session, number(notice.event, seq))
                 self.sent["durable"] += 1
             elif session.reading is not None:
                 session.top = max(session.top, seq)

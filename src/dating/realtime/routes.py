@@ -184,7 +184,7 @@ class SocketConnection:
         self._wake()
 
     def write(self, data: bytes) -> bool:
-        if self._sender is None and self._spout is not None and self._spout.write(frame(data)):
+        if self._sender is None and self._spout is not None and self._spout.write_frame(frame(data)):
             return True
         if self._frames is None:
             self._frames = deque()
@@ -225,4 +225,4 @@ class SocketConnection:
             self._frames = None
             self._sender = None
             if self._spout is not None:
-                session.direct = self._spout.write
+                session.direct = self._spout.write_frame
