@@ -15,7 +15,8 @@ import shutil
 import sys
 import time
 import traceback
-from collections.abc import Awaitable, Callable
+from bisect import bisect_left
+from collections.abc import Awaitable, Callable, Iterator
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from ipaddress import ip_address
@@ -23,8 +24,11 @@ from pathlib import Path
 from typing import Literal
 
 from msgspec import Struct
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4 as METRICS_TYPE
+from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 from dating.settings import Settings
 
@@ -62,16 +66,59 @@ REPORT_SECONDS = 1.0
 SLOW_SECONDS = 1.0
 
 
+class Timing:
+    """How often a route has answered, and how fast: `counts` by the bounds of `FAST`, the last one beyond them."""
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(FAST) + 1)
+        self.seconds = 0.0
+
+    def observe(self, seconds: float) -> None:
+        """Count one answer."""
+        self.counts[bisect_left(FAST, seconds)] += 1
+        self.seconds += seconds
+
+    def pile_up(self) -> list[tuple[str, float]]:
+        """How many took at most so long, as Prometheus wants it."""
+        return list(zip((*map(floatToGoString, FAST), "+Inf"), itertools.accumulate(self.counts), strict=True))
+
+
+class Answers(Collector):
+    """What was answered. Counted by the loop alone, so without the locks of the library's own counters: a tenth of their cost."""
+
+    def __init__(self) -> None:
+        self._answered: dict[tuple[str, str, int], int] = {}
+        self._timings: dict[str, Timing] = {}
+
+    def count(self, key: tuple[str, str, int], seconds: float) -> None:
+        """One more with this method, route and status."""
+        self._answered[key] = self._answered.get(key, 0) + 1
+        timing = self._timings.get(key[1])
+        if timing is None:
+            timing = self._timings[key[1]] = Timing()
+        timing.observe(seconds)
+
+    def collect(self) -> Iterator[Metric]:
+        """What Prometheus is shown."""
+        requests = CounterMetricFamily("dating_requests", "HTTP requests answered", labels=["method", "route", "status"])
+        for (method, route, status), count in list(self._answered.items()):
+            requests.add_metric([method, route, str(status)], count)
+        seconds = HistogramMetricFamily("dating_request_seconds", "Time to answer", labels=["route"])
+        for route, timing in list(self._timings.items()):
+            seconds.add_metric([route], timing.pile_up(), timing.seconds)
+        yield requests
+        yield seconds
+
+
 class Metrics:
     """The counters of one application, cheap enough for every request."""
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
-        self._requests = Counter("dating_requests", "HTTP requests answered", ["method", "route", "status"], registry=registry)
-        self._seconds = Histogram("dating_request_seconds", "Time to answer", ["route"], buckets=FAST, registry=registry)
+        self._answers = Answers()
+        registry.register(self._answers)
         self._loop = Histogram("dating_loop_lag_seconds", "Lateness of the event loop", buckets=FAST, registry=registry)
-        self._answered: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count one answer, and log it when it is slow or broken (at the level debug: always).
@@ -79,11 +126,7 @@ class Metrics:
         `route` is the template of the path, never the path: there must be few of them.
         """
         key = (method if method in METHODS else "other", route, status)
-        if (children := self._answered.get(key)) is None:
-            counter = self._requests.labels(*key)
-            children = self._answered[key] = (counter, self._seconds.labels(route))
-        children[0].inc()
-        children[1].observe(seconds)
+        self._answers.count(key, seconds)
         severity = logging.WARNING if status >= 500 or seconds > SLOW_SECONDS else logging.DEBUG
         if log.isEnabledFor(severity):
             extra = {"method": key[0], "route": route, "status": status, "milliseconds": round(seconds * 1000, 1)}

@@ -9,7 +9,7 @@ import contextlib
 import ipaddress
 import math
 import time
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 from limits import RateLimitItem, parse
@@ -161,6 +161,7 @@ class Throttle:
             await self.take(name, address)
 
 
+@lru_cache(10_000)
 def list_windows(name: str, key: str) -> tuple[str, str]:
     """Where Redis keeps the two counts of this key. Hashed: a key may hold an address, a name, and the braces of a hash tag."""
     tag = hash_secret(f"{name} {key}")[:32]

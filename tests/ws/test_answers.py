@@ -2,6 +2,8 @@
 
 import asyncio
 
+import msgspec
+
 from dating.answers import Joining
 from tests.kit import Server
 
@@ -65,4 +67,48 @@ async def test_a_connection_answers_everything_in_its_order(server: Server) -> N
     writer.write(b"nonsense\r\n\r\n")
     rest = await reader.read()
     assert (statuses, rest[9:12]) == ([200, 200, 404], b"400")
+    writer.close()
+
+
+async def read_answer(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers and body of the next answer; every header is there once."""
+    first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().strip().split("\r\n")
+    headers = dict(line.lower().split(": ", 1) for line in lines)
+    assert len(headers) == len(lines)
+    return int(first.split()[1]), headers, await reader.readexactly(int(headers["content-length"]))
+
+
+async def test_the_short_way_answers_as_the_long_one(server: Server) -> None:
+    """Messages sent together, with a body that waits to be asked for, and for the last time: the same headers as the long way."""
+    anna, boris = await server.people(2)
+    chat = await anna.match(boris)
+
+    def ask(path: str, version: str = "1.1", extra: str = "") -> tuple[bytes, bytes]:
+        body = f'{{"chat_id":{chat},"content":"Привет!"}}'.encode()
+        head = f"POST {path} HTTP/{version}\r\nHost: x\r\nAuthorization: Bearer {anna.token}\r\n{extra}"
+        return f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode(), body
+
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    for path in ("/messages/send", "/messages/send/", "/messages/send"):
+        writer.write(b"".join(ask(path)))
+    short, long, again = [await read_answer(reader) for _ in range(3)]
+    assert [one[0] for one in (short, long, again)] == [201] * 3
+    assert short[1].keys() == long[1].keys() == again[1].keys()
+    own = ("x-request-id", "content-length", "date")
+    assert {k: v for k, v in short[1].items() if k not in own} == {k: v for k, v in long[1].items() if k not in own}
+    ids = [msgspec.json.decode(body)["id"] for _, _, body in (short, long, again)]
+    assert ids == sorted(set(ids))
+    head, body = ask("/messages/send", extra="Expect: 100-continue\r\n")
+    writer.write(head)
+    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100 ")
+    writer.write(body)
+    assert (await read_answer(reader))[0] == 201
+    writer.write(b"".join(ask("/messages/send", extra="Connection: close\r\n")))
+    status, headers, _ = await read_answer(reader)
+    assert (status, headers["connection"], await reader.read()) == (201, "close", b"")
+    writer.close()
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(b"".join(ask("/messages/send", "1.0")))
+    assert (await read_answer(reader))[0] == 201
+    assert await reader.read() == b""
     writer.close()

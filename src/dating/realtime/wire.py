@@ -25,28 +25,30 @@ WHOLE_TEXT = 0x81  # the first byte of a text frame that is not continued
 class Wire(WebSocketsSansIOProtocol):
     """One socket."""
 
+    spout: "Spout | None" = None
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        whole = cast(asyncio.Transport, transport)
-        if os.name == "posix" and whole.get_extra_info("sslcontext") is None:  # TLS has no descriptor to write texts to
-            whole = cast(asyncio.Transport, Spout(whole))
-        super().connection_made(whole)
+        if os.name == "posix" and transport.get_extra_info("sslcontext") is None:  # TLS has no descriptor to write texts to
+            self.spout = Spout(cast(asyncio.Transport, transport))
+        super().connection_made(cast(asyncio.Transport, self.spout or transport))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if isinstance(self.transport, Spout):
-            self.transport.stop()
+        if self.spout is not None:
+            self.spout.stop()
         super().connection_lost(exc)
 
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
-        if self.response.status_code == 101 and isinstance(self.transport, Spout):
-            self.scope["extensions"][EXTENSION] = self.transport  # type: ignore[assignment]
+        if self.response.status_code == 101 and self.spout is not None:
+            self.scope["extensions"][EXTENSION] = self.spout  # type: ignore[assignment]
 
 
 class Spout:
     """A transport with a short way past itself to the kernel, for frames that nothing else of this socket waits before.
 
-    Everything that uvicorn says (pings, what `send` is given, the end) passes by here as well: so a look at one flag tells that the
-    way is free, where asking the transport each time costs a tenth of a frame. Until `connection_lost` the descriptor is its own.
+    Everything that uvicorn says (pings, what `send` is given, the end) passes by here as well: so a look at one flag tells that
+    the way is free, where asking the transport each time costs a tenth of a frame. Until `connection_lost` the descriptor is its
+    own.
     """
 
     __slots__ = ("_descriptor", "_is_free", "_transport", "pause_reading", "resume_reading")
