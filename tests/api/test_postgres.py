@@ -8,12 +8,18 @@ from collections.abc import AsyncIterator
 import msgspec
 import pytest
 
+from dating.chat import changes, limit_queries, posts
+from dating.chat import service as chats
+from dating.chat.limits import Rules
+from dating.chat.post_models import Post
+from dating.clock import DAY
 from dating.database import Database, DatabaseAway, Transaction, connect
 from dating.settings import Settings
 from tests.kit import Postgres
 
 KEEP = "INSERT INTO facts (name, value) VALUES (:name, '')"
 KEPT = "SELECT name FROM facts ORDER BY name"
+ADD_USER = "INSERT INTO users (id, username, username_key, password, created_at) VALUES (:id, :name, :name, '', :now)"
 END = "SELECT pg_terminate_backend(pg_backend_pid())"
 SLEEP = "SELECT pg_sleep(30)"
 HOLD = "UPDATE facts SET value = 'held' WHERE name = :name"
@@ -235,3 +241,35 @@ async def test_connecting_has_a_deadline() -> None:
             await open_with(Settings(database_url=url), postgres_connect_seconds=0.2)
     assert "DATABASE_URL" in refusal.value.detail
     assert "canary" not in refusal.value.detail
+
+
+async def test_a_newcomer_who_sends_and_edits_at_once_waits_for_nobody_crosswise(db: Database) -> None:
+    """Both take the newcomer before the chat: neither is undone as one of two that wait for each other."""
+    await db.write(settle)
+    rules = Rules(newcomer_span=DAY, messages_per_hour=100)
+    first, _ = (await db.write(posts.post, [Post(1, 1, "Привет", None, None)], rules))[0]
+    runs: list[str] = []
+    held = asyncio.Event()
+
+    async def send(tx: Transaction) -> None:
+        runs.append("send")
+        await limit_queries.hold(tx, {1})
+        held.set()
+        await asyncio.sleep(0.3)
+        await posts.post(tx, [Post(1, 1, "Как дела?", None, None)], rules)
+
+    async def edit(tx: Transaction) -> None:
+        runs.append("edit")
+        await changes.edit(tx, 1, first.id, "Приветик", rules)
+
+    sending = asyncio.create_task(db.write(send))
+    await held.wait()
+    await asyncio.gather(sending, db.write(edit))
+    assert runs == ["send", "edit"]
+
+
+async def settle(tx: Transaction) -> None:
+    """Two people who have joined just now, and their chat."""
+    for id_ in (1, 2):
+        await tx.run(ADD_USER, id=id_, name=f"person{id_}", now=tx.now)
+    await chats.open_direct(tx, 1, 2, "Hello")

@@ -75,6 +75,7 @@ async def edit(tx: Transaction, me: int, message_id: int, content: str, rules: R
     """
     if not content.strip():
         raise EmptyMessage
+    is_new = await limits.hold_newcomer(tx, me, rules)
     room, target = await access.take_message(tx, me, message_id)
     if target.sender_id != me:
         raise NotYours
@@ -82,7 +83,7 @@ async def edit(tx: Transaction, me: int, message_id: int, content: str, rules: R
     if content == target.content:
         await hold_queries.drop_edit(tx, message_id)
         return Done()
-    await limits.judge_edit(tx, me, room, content, rules)
+    await limits.judge_edit(tx, me, room, content, rules, is_new)
     if rules.screening == "hold":
         await holds.hold_edit(tx, me, room.id, message_id, content)
         return Done("held")

@@ -110,6 +110,9 @@ async def judge(tx: Transaction, posts: Sequence[Post], verdicts: dict[int, Verd
     """What must not be written, by its place; what newcomers may write is noted."""
     refused: dict[int, Refusal] = {}
     asked: dict[int, int] = {}
+    newcomers = {one.me for one in posts if verdicts[one.n].joined_at > tx.now - rules.newcomer_span}
+    if newcomers:
+        await queries.hold(tx, newcomers)
     for one in posts:
         verdict = verdicts[one.n]
         if verdict.asks(one.me):
@@ -119,7 +122,7 @@ async def judge(tx: Transaction, posts: Sequence[Post], verdicts: dict[int, Verd
                 asked[one.chat_id] = asked.get(one.chat_id, 0) + 1
             else:
                 refused[one.n] = refusal
-    new = [one for one in posts if one.n not in refused and verdicts[one.n].joined_at > tx.now - rules.newcomer_span]
+    new = [one for one in posts if one.n not in refused and one.me in newcomers]
     if new:
         refused |= await judge_newcomers(tx, new, rules)
     return refused
@@ -146,20 +149,30 @@ def judge_first_text(content: str, links: list[str], rules: Rules) -> Refusal | 
     return FirstMessageTooLong() if len(content) > rules.first_length else None
 
 
-async def judge_edit(tx: Transaction, me: int, room: Room, content: str, rules: Rules) -> None:
-    """Whether a message may say this from now on. Raises what is wrong with it."""
+async def hold_newcomer(tx: Transaction, me: int, rules: Rules) -> bool:
+    """Whether I have joined lately; then nobody else counts what I send until this transaction ends.
+
+    Before any chat is held: everybody takes the two in this order, so nobody waits crosswise.
+    """
+    is_new = rules.newcomer_span > 0 and await queries.read_joined(tx, me) > tx.now - rules.newcomer_span
+    if is_new:
+        await queries.hold(tx, {me})
+    return is_new
+
+
+async def judge_edit(tx: Transaction, me: int, room: Room, content: str, rules: Rules, is_new: bool) -> None:
+    """Whether a message may say this from now on, also of a held newcomer. Raises what is wrong with it."""
     links = find_links(content)
     if room.asker_id == me and (refusal := judge_first_text(content, links, rules)):
         raise refusal
-    if rules.newcomer_span and await queries.read_joined(tx, me) > tx.now - rules.newcomer_span:
+    if is_new:
         refused = await judge_newcomers(tx, [Post(me, room.id, content, None, None, links)], rules)
         for refusal in refused.values():
             raise refusal
 
 
 async def judge_newcomers(tx: Transaction, posts: Sequence[Post], rules: Rules) -> dict[int, Refusal]:
-    """What people who have joined lately must not send now."""
-    await queries.hold(tx, {one.me for one in posts})
+    """What people who have joined lately, and are held, must not send now."""
     sendings = [Sending(one.n, one.me, one.chat_id, digest(one.text), len(find_links(one.text))) for one in posts]
     before = await queries.look_back(tx, sendings, tx.now - HOUR, tx.now - DAY)
     refused: dict[int, Refusal] = {}
