@@ -14,7 +14,7 @@ from dating.accounts import addresses, exclusions, exports
 from dating.accounts import service as accounts
 from dating.accounts.mail import Postbox
 from dating.calls import service as calls
-from dating.chat import expiry, invites, limit_queries
+from dating.chat import expiry, hold_queries, invites, limit_queries
 from dating.clock import DAY
 from dating.database import SWEPT, Database, Transaction
 from dating.errors import Unavailable
@@ -153,6 +153,7 @@ class Jobs:
             partial(self._drain, redis_tickets.forget),
             partial(self._drain, accounts.sweep),
             partial(self._drain, reports.forget, now - self._settings.report_days * DAY),
+            partial(self._drain, hold_queries.forget, now - self._settings.report_days * DAY),
             partial(self._db.write, standing_queries.forget_lessons),
             partial(self._db.write, picks.forget),
             partial(self._db.write, boost_queries.forget),

@@ -118,7 +118,9 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     inbox_days: Annotated[Count, Meta(description="days that events are kept for a resume")] = 30
     index_seconds: Annotated[Period, Meta(description="time until the search finds what is new")] = 1.0
-    report_days: Annotated[Count, Meta(description="days that closed reports and their evidence are kept")] = 180
+    report_days: Annotated[
+        Count, Meta(description="days that closed reports with their evidence are kept, and flags that no moderator looked at")
+    ] = 180
     classifier_url: Annotated[
         str | None,
         Meta(description="https address of a classifier that is asked about messages; without it nothing judges by itself"),

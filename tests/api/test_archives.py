@@ -63,6 +63,19 @@ def test_parts_make_one_list(many: int, monkeypatch: pytest.MonkeyPatch) -> None
     assert text == msgspec.json.format(msgspec.json.encode([export.spell(record) for record in records]), indent=2)
 
 
+async def test_an_inbox_is_read_in_parts(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of it is there, once, in its order."""
+    anna, boris = await api.people(2)
+    chat_id = await anna.match(boris)
+    for n in range(4):
+        await boris.say(chat_id, f"{n}")
+    whole = (await api.app.state.db.read(export.collect, anna.id))["inbox"]
+    for many in (2, len(whole), 1):
+        monkeypatch.setattr(export, "AT_ONCE", many)
+        assert (await api.app.state.db.read(export.collect, anna.id))["inbox"] == whole
+    assert len(whole) == 5
+
+
 async def test_messages_are_read_in_parts(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """All of them are there, once, in their order, and a poll with its answers."""
     monkeypatch.setattr(archive, "AT_ONCE", 2)

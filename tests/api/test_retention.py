@@ -29,6 +29,8 @@ LIVES = {
     "sessions": 30 * DAY,
     "exposures": 30 * DAY,
     "reports WHERE closed_at IS NOT NULL": 180 * DAY,
+    "screenings WHERE draft IS NULL": 180 * DAY,
+    "screenings WHERE draft IS NOT NULL": 10_000 * DAY,
     "reports WHERE closed_at IS NULL": 10_000 * DAY,
     "messages": 10_000 * DAY,
     "users": 10_000 * DAY,
@@ -40,6 +42,10 @@ SLACK = {"exposures": DAY}
 
 SHOWN = "INSERT INTO exposures (day, viewer_id, shown_id, shown_at, deck_at) VALUES (:day, :me, :other, :now, 0)"
 CLOSE = "UPDATE reports SET closed_at = :now, outcome = 'dismiss' WHERE target_id = :other"
+FLAG = """
+INSERT INTO screenings (message_id, chat_id, sender_id, draft, created_at)
+VALUES (:message_id, :chat_id, :me, CAST(:draft AS TEXT), :now)
+"""
 ANSWER = """
 INSERT INTO answers (user_id, key, fingerprint, answer, created_at)
 SELECT :me, 'key-' || value, '', '', CAST(:now AS BIGINT) FROM json_each(CAST(:numbers AS TEXT)) WHERE TRUE
@@ -57,14 +63,16 @@ async def live(api: Api) -> None:
     for other in (boris, clara):
         await do(anna, "/api/reports", 201, target_kind="person", target_id=other.id, reason="spam")
     await order(anna)
-    await api.app.state.db.write(write_down, anna, boris)
+    await api.app.state.db.write(write_down, anna, boris, group)
 
 
-async def write_down(tx: Transaction, me: Person, other: Person) -> None:
+async def write_down(tx: Transaction, me: Person, other: Person, chat_id: int) -> None:
     """What is written down for processes alone."""
     await redis_tickets.keep(tx, "token", Identity(me.id, 1, "user", 0), 30)
     await tx.run(SHOWN, day=tx.now // DAY, me=me.id, other=other.id, now=tx.now)
     await tx.run(CLOSE, other=other.id, now=tx.now)
+    for message_id, draft in ((1, None), (2, "[]")):
+        await tx.run(FLAG, message_id=message_id, chat_id=chat_id, me=me.id, draft=draft, now=tx.now)
     await limit_queries.keep(tx, [Sending(0, me.id, 1, "digest", 0)])
 
 

@@ -12,6 +12,7 @@ import pytest
 from dating.accounts import exclusions
 from dating.app import create_app
 from dating.chat import expiry, hold_queries, posts, releases
+from dating.chat.limits import Rules
 from dating.chat.post_models import Post
 from dating.clock import SECOND
 from dating.realtime import inbox
@@ -650,3 +651,27 @@ async def test_an_answer_fits_its_question_alone(judge: Judge) -> None:
     with pytest.raises(ClassifierFailed):
         await classifier.ask(Question(7, BAD))
     await classifier.close()
+
+
+async def test_pages_of_a_chat_hold_what_is_held(api: Api) -> None:
+    """Page by page, up and down, the sender reads what was delivered and what is held, each once; the list shows the last."""
+    anna, boris = await api.people(2)
+    chat_id = await anna.match(boris)
+    db = api.app.state.db
+    for n, screening in enumerate(("rules", "hold", "hold", "hold", "rules", "rules", "hold")):
+        await db.write(posts.post, [Post(anna.id, chat_id, f"{n}", None, None)], Rules(screening=screening))
+    whole = await history(anna, chat_id)
+    assert [one["content"] for one in whole[1:]] == [f"{n}" for n in range(7)]
+    assert [one["content"] for one in (await history(boris, chat_id))[1:]] == ["0", "4", "5"]
+
+    async def page(**place: int) -> list[dict[str, Any]]:
+        answer = await anna.get(f"/chat/messages/{chat_id}", params={"limit": 2, **place})
+        return list(answer.json())
+
+    down, up = await page(), await page(after_id=0)
+    while rest := await page(before_id=down[0]["id"]):
+        down = [*rest, *down]
+    while rest := await page(after_id=up[-1]["id"]):
+        up = [*up, *rest]
+    assert down == up == whole
+    assert (await anna.get("/chats")).json()[0]["last_message"] == "6"

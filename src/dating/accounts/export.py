@@ -12,7 +12,7 @@ from zipfile import ZIP_DEFLATED, ZipFile
 import msgspec
 
 from dating.accounts import queries, registry
-from dating.accounts.models import InboxEntry
+from dating.accounts.models import InboxEntry, InboxRow
 from dating.chat import archive as chat
 from dating.chat.models import Chat
 from dating.clock import DAY, rfc3339
@@ -23,7 +23,7 @@ MEDIA_TYPE = "application/zip"
 HEADERS = {"content-disposition": 'attachment; filename="dating-export.zip"'}
 
 AT_ONCE = 500
-"""Records that are encoded in one go."""
+"""Records that are encoded, and entries of an inbox that are read, in one go."""
 
 Kinds = dict[str, Sequence[msgspec.Struct]]
 
@@ -44,8 +44,17 @@ async def collect(tx: Transaction, user_id: int) -> Kinds:
 
 
 async def read_inbox(tx: Transaction, user_id: int, open_chats: set[int]) -> list[InboxEntry]:
-    """What the person was told, without what is about people and chats that they cannot see any more."""
-    rows = await queries.own_inbox(tx, user_id)
+    """What the person was told, without what is about people and chats that they cannot see any more. A part at a time."""
+    entries: list[InboxEntry] = []
+    while True:
+        rows = await queries.own_inbox(tx, user_id, entries[-1].seq if entries else 0, AT_ONCE)
+        entries += await read_entries(tx, user_id, rows, open_chats)
+        if len(rows) < AT_ONCE:
+            return entries
+
+
+async def read_entries(tx: Transaction, user_id: int, rows: Sequence[InboxRow], open_chats: set[int]) -> list[InboxEntry]:
+    """The same of these rows."""
     events: list[dict[str, Any]] = [msgspec.json.decode(row.event) for row in rows]
     people = {event["user_id"] for event in events if event.get("user_id") is not None}
     visible = {None, user_id, *await queries.keep_visible(tx, user_id, sorted(people))}

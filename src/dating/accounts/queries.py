@@ -106,7 +106,9 @@ WHERE (subject, purpose) IN (SELECT subject, purpose FROM codes WHERE expires_at
 
 EXPORT_ACCOUNT = "SELECT id, username, email, email_verified_at, role, created_at FROM users WHERE id = :user_id"
 EXPORT_SESSIONS = "SELECT id, name, created_at, used_at, expires_at FROM sessions WHERE user_id = :user_id ORDER BY id"
-EXPORT_INBOX = "SELECT seq, created_at, event FROM inbox WHERE user_id = :user_id ORDER BY seq"
+EXPORT_INBOX = """
+SELECT seq, created_at, event FROM inbox WHERE user_id = :user_id AND seq > :after ORDER BY seq LIMIT :limit
+"""
 VISIBLE = """
 SELECT id FROM people
 WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
@@ -310,9 +312,9 @@ async def own_sessions(tx: Transaction, user_id: int) -> list[OwnSession]:
     return await tx.all(OwnSession, EXPORT_SESSIONS, user_id=user_id)
 
 
-async def own_inbox(tx: Transaction, user_id: int) -> list[InboxRow]:
-    """Everything kept of what the person was told."""
-    return await tx.all(InboxRow, EXPORT_INBOX, user_id=user_id)
+async def own_inbox(tx: Transaction, user_id: int, after: int, limit: int) -> list[InboxRow]:
+    """The next of what is kept of what the person was told."""
+    return await tx.all(InboxRow, EXPORT_INBOX, user_id=user_id, after=after, limit=limit)
 
 
 async def keep_visible(tx: Transaction, user_id: int, ids: list[int]) -> list[int]:

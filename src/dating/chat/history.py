@@ -31,7 +31,7 @@ async def list_messages(
     messages = await complete(tx, me, rows)
     if not room.was_screened:
         return messages
-    messages = await holds.add_own(tx, room, me, messages, before, after_id or 0)
+    messages = await holds.add_own(tx, room, me, messages, limit, before, after_id)
     return messages[-limit:] if after_id is None else messages[:limit]
 
 
@@ -45,9 +45,7 @@ async def show_message(tx: Transaction, me: int, message_id: int) -> Message:
 
 async def show_own(tx: Transaction, me: int, message_id: int) -> Message:
     """One message of mine, with what it is to say. Raises MessageNotFound."""
-    message = await show_message(tx, me, message_id)
-    room = await access.see(tx, me, message.chat_id)
-    return (await holds.add_own(tx, room, me, [message], message_id + 1, message_id - 1))[0]
+    return (await holds.add_edits(tx, me, [await show_message(tx, me, message_id)]))[0]
 
 
 async def list_pinned(tx: Transaction, me: int, chat_id: int) -> list[Message]:

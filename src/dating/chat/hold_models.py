@@ -22,15 +22,6 @@ class Screened(msgspec.Struct, frozen=True):
     created_at: int
 
 
-class OwnRow(msgspec.Struct, frozen=True):
-    """A held message of mine, or what a delivered one is to say; `created_at` in microseconds."""
-
-    message_id: int
-    draft: str | None
-    edit: str | None
-    created_at: int
-
-
 class HeldEdit(msgspec.Struct, frozen=True):
     """What a delivered message of mine is to say; `created_at` in microseconds."""
 

@@ -3,10 +3,10 @@
 import json
 from collections.abc import Sequence
 
-from dating.chat.hold_models import Due, HeldEdit, HeldRow, OwnRow, Screened
+from dating.chat.hold_models import Due, HeldEdit, HeldRow, Screened
 from dating.chat.post_models import Post
 from dating.chat.post_queries import POSTS, encode, encode_asked
-from dating.database import Transaction
+from dating.database import SWEPT, Transaction
 
 KEEP = """
 INSERT INTO screenings (message_id, chat_id, sender_id, draft, client_id, due_at, created_at)
@@ -29,17 +29,29 @@ WHERE h.draft IS NOT NULL
 COUNT_HELD = """
 SELECT COUNT(*) FROM screenings WHERE sender_id = :me AND chat_id = :chat_id AND draft IS NOT NULL
 """
-OWN = """
-SELECT h.message_id, h.draft, h.edit, h.created_at FROM screenings AS h
-WHERE h.sender_id = :me AND h.chat_id = :chat_id AND (h.draft IS NOT NULL OR h.edit IS NOT NULL)
-  AND h.message_id < :before_id AND h.message_id > :after_id
-ORDER BY h.message_id
+OLDER = """
+SELECT h.message_id, h.draft, h.created_at FROM screenings AS h
+WHERE h.sender_id = :me AND h.chat_id = :chat_id AND h.draft IS NOT NULL AND h.message_id < :before_id
+ORDER BY h.message_id DESC LIMIT :limit
+"""
+NEWER = """
+SELECT h.message_id, h.draft, h.created_at FROM screenings AS h
+WHERE h.sender_id = :me AND h.chat_id = :chat_id AND h.draft IS NOT NULL
+  AND h.message_id > :after_id AND h.message_id < :before_id
+ORDER BY h.message_id LIMIT :limit
+"""
+EDITS = """
+SELECT h.message_id, h.edit, h.created_at FROM screenings AS h
+WHERE h.message_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
+  AND h.sender_id = :me AND h.edit IS NOT NULL
 """
 LATEST = """
 SELECT h.message_id, h.draft, h.created_at FROM screenings AS h
-WHERE h.sender_id = :me AND h.draft IS NOT NULL
-  AND h.chat_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
-ORDER BY h.message_id
+WHERE h.message_id IN (
+    SELECT MAX(s.message_id) FROM screenings AS s
+    WHERE s.sender_id = :me AND s.draft IS NOT NULL
+      AND s.chat_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
+    GROUP BY s.chat_id)
 """
 ALL_OWN = """
 SELECT h.message_id, h.draft, h.created_at FROM screenings AS h
@@ -76,6 +88,12 @@ UPDATE screenings SET assignee_id = :me
 WHERE message_id = :message_id AND due_at IS NULL AND (assignee_id IS NULL OR assignee_id = :me)
 """
 RELEASE = "UPDATE screenings SET assignee_id = NULL WHERE assignee_id = :user_id"
+# What is held waits until somebody decides: to drop it would be a decision.
+FORGET = """
+DELETE FROM screenings WHERE message_id IN (
+    SELECT message_id FROM screenings WHERE due_at IS NULL AND draft IS NULL AND edit IS NULL AND created_at < :before
+    ORDER BY created_at LIMIT :most)
+"""
 # By whoever has claimed it for the classifier, or (None) by a moderator, for whom nothing is due.
 TAKE = """
 DELETE FROM screenings WHERE message_id = :message_id AND due_at IS NOT DISTINCT FROM CAST(:claimed AS BIGINT)
@@ -111,13 +129,23 @@ async def count_held(tx: Transaction, me: int, chat_id: int) -> int:
     return await tx.one(int, COUNT_HELD, me=me, chat_id=chat_id) or 0
 
 
-async def list_own(tx: Transaction, me: int, chat_id: int, before_id: int, after_id: int) -> list[OwnRow]:
-    """My held messages of a chat, and held edits of its messages, between two ids, ascending."""
-    return await tx.all(OwnRow, OWN, me=me, chat_id=chat_id, before_id=before_id, after_id=after_id)
+async def list_older(tx: Transaction, me: int, chat_id: int, before_id: int, limit: int) -> list[HeldRow]:
+    """My last held messages of a chat before an id."""
+    return await tx.all(HeldRow, OLDER, me=me, chat_id=chat_id, before_id=before_id, limit=limit)
+
+
+async def list_newer(tx: Transaction, me: int, chat_id: int, after_id: int, before_id: int, limit: int) -> list[HeldRow]:
+    """My first held messages of a chat between two ids."""
+    return await tx.all(HeldRow, NEWER, me=me, chat_id=chat_id, after_id=after_id, before_id=before_id, limit=limit)
+
+
+async def list_edits(tx: Transaction, me: int, ids: Sequence[int]) -> list[HeldEdit]:
+    """What those of the messages that are mine are to say, where something waits."""
+    return await tx.all(HeldEdit, EDITS, me=me, ids=json.dumps(ids))
 
 
 async def list_latest(tx: Transaction, me: int, chat_ids: Sequence[int]) -> list[HeldRow]:
-    """My held messages of these chats, ascending."""
+    """The last held message of mine of each of these chats."""
     return await tx.all(HeldRow, LATEST, me=me, ids=json.dumps(chat_ids))
 
 
@@ -179,3 +207,8 @@ async def release(tx: Transaction, user_id: int) -> None:
 async def take(tx: Transaction, message_id: int, claimed: int | None) -> Screened | None:
     """End the screening of a message, once; None when somebody has, or when there is something else to be judged by now."""
     return await tx.one(Screened, TAKE, message_id=message_id, claimed=claimed)
+
+
+async def forget(tx: Transaction, before: int) -> int:
+    """Drop the oldest flags of delivered messages, set before a moment in microseconds; how many."""
+    return await tx.run(FORGET, before=before, most=SWEPT)

@@ -76,16 +76,23 @@ def read_draft(row: HeldRow) -> Post:
     return draft
 
 
-async def add_own(tx: Transaction, room: Room, me: int, messages: list[Message], before_id: int, after_id: int) -> list[Message]:
-    """Messages of a chat between two ids with what of mine is held there, ascending."""
-    rows = await queries.list_own(tx, me, room.id, before_id, after_id)
-    if not rows:
-        return messages
-    edits = {row.message_id: row.edit for row in rows}
-    shown = [replace(one, waiting_content=edits[one.id]) if one.id in edits else one for one in messages]
-    drafts = [(HeldRow(row.message_id, row.draft, row.created_at), row) for row in rows if row.draft is not None]
-    held = [show(read_draft(draft), row.message_id, room.other(me), row.created_at) for draft, row in drafts]
-    return sorted([*shown, *held], key=lambda message: message.id)
+async def add_own(
+    tx: Transaction, room: Room, me: int, messages: list[Message], limit: int, before_id: int, after_id: int | None
+) -> list[Message]:
+    """A page of a chat with what of mine is held there, ascending and perhaps longer: what `list_messages` says of its ids."""
+    if after_id is None:
+        rows = await queries.list_older(tx, me, room.id, before_id, limit)
+    else:
+        rows = await queries.list_newer(tx, me, room.id, after_id, before_id, limit)
+    held = [show(read_draft(row), row.message_id, room.other(me), row.created_at) for row in rows]
+    return sorted([*await add_edits(tx, me, messages), *held], key=lambda message: message.id)
+
+
+async def add_edits(tx: Transaction, me: int, messages: list[Message]) -> list[Message]:
+    """The messages with what mine are to say, where that waits."""
+    own = [one.id for one in messages if one.sender_id == me]
+    edits = {row.message_id: row.edit for row in await queries.list_edits(tx, me, own)} if own else {}
+    return [replace(one, waiting_content=edits[one.id]) if one.id in edits else one for one in messages]
 
 
 async def complete(tx: Transaction, me: int, chats: list[Chat]) -> list[Chat]:
