@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dating.database import connect
+from dating.database import Database, connect
 from dating.migrate import migrate
 from dating.settings import Settings
 from tests.cluster.valkey import Valkey
@@ -96,6 +96,15 @@ def settings(request: pytest.FixtureRequest, ground: str, tmp_path: Path) -> Ite
         twins: Twins = request.getfixturevalue("twins")
         yield Doubled(database_url=url, redis_url=valkey.url, postgres_pool=4, twins=twins, **CHEAP)
     postgres.take_back(name, template)
+
+
+@pytest.fixture
+async def db(settings: Settings) -> AsyncIterator[Database]:
+    """That database, open. It is closed after a failure, too: its threads would keep the run from ending."""
+    db = connect(settings)
+    await db.open()
+    yield db
+    await db.close()
 
 
 @pytest.fixture

@@ -270,3 +270,16 @@ async def test_swipes_are_not_in_the_index(town: Town) -> None:
         await town.db.write(matching.swipe, me_id, one.id, "dislike")
     second = (await town.db.read(deck.draw, me_id, Search(page_size=5), None, DEFAULT, index=town.index)).people
     assert not {one.id for one in first} & {one.id for one in second}
+
+
+@pytest.mark.one_process("asks nothing")
+async def test_a_long_start_says_how_far_it_is(caplog: pytest.LogCaptureFixture) -> None:
+    """A line for each tenth of the way, each once, where reading takes long enough to wonder; none for few people."""
+    caplog.set_level("INFO", "dating.matching.feed")
+    told = 0
+    for after in range(0, 100_001, 5_000):
+        told = feed.report(told, after, 100_000)
+    assert [record.getMessage() for record in caplog.records] == [f"candidate index: {n} % read" for n in range(10, 100, 10)]
+    caplog.clear()
+    assert feed.report(0, 10_000, feed.TOLD) == 0
+    assert caplog.records == []

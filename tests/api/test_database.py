@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
 
@@ -35,14 +34,6 @@ async def put(tx: Transaction, name: str, value: str = "x") -> str:
 
 async def find(tx: Transaction, name: str) -> str | None:
     return await tx.one(str, FIND, name=name)
-
-
-@pytest.fixture
-async def db(settings: Settings) -> AsyncIterator[Database]:
-    db = connect(settings)
-    await db.open()
-    yield db
-    await db.close()
 
 
 async def test_rows_become_structs_and_scalars(db: Database) -> None:

@@ -419,6 +419,19 @@ async def test_incognito_is_seen_by_those_they_like(api: Api) -> None:
     assert set(await ids_of(other)) == {me.id, hidden.id}
 
 
+async def test_who_changes_leaves_decks_that_are_made(api: Api) -> None:
+    """Whoever waits in my deck is not handed out once they hide from searches (unless they like me), or are nobody I look for."""
+    me = await api.person(interested_in="female")
+    others = await api.people(4, gender="female")
+    (first,) = await ids_of(me, "page_size=1")
+    hiding, liking, changing = [person for person in others if person.id != first]
+    for person in (hiding, liking):
+        await person.patch("/me", json={"settings": {"incognito": True}})
+    await changing.patch("/me", json={"gender": "nonbinary"})
+    await liking.like(me)
+    assert await ids_of(me, f"last_seen_id={first}") == [liking.id]
+
+
 async def test_travel_moves_the_search_and_not_the_home(api: Api) -> None:
     """Whoever travels searches and is found there; the home stays, and is back when the travel ends."""
     near = {"max_distance_km": 50}

@@ -6,13 +6,12 @@ from typing import Any
 import pytest
 
 from dating.clock import SECOND
-from dating.database import Transaction, connect
+from dating.database import Database, Transaction
 from dating.matching import candidates, explain
 from dating.matching.candidates import Search
 from dating.matching.explain import Explanation
 from dating.profiles import service
 from dating.profiles.models import PreferenceChanges, ProfileFields
-from dating.settings import Settings
 from tests.api.test_search_oracle import ADD_USER, World
 from tests.api.test_search_oracle import NOW as WORLD_NOW
 from tests.kit import Api
@@ -33,10 +32,8 @@ def place(north_km: float) -> dict[str, float]:
 
 
 @pytest.mark.one_process("asks the database, no server")
-async def test_each_rule_is_counted_alone(settings: Settings) -> None:
+async def test_each_rule_is_counted_alone(db: Database) -> None:
     """People who fail one rule count as added by it, those who fail two as removed by both and added by neither."""
-    db = connect(settings)
-    await db.open()
     db.clock = lambda: NOW
     groups: list[tuple[int, dict[str, Any]]] = [
         (12, {"gender": "female", "birthday": "1996-01-01", **place(1)}),  # fit: 30 years old
@@ -69,16 +66,13 @@ async def test_each_rule_is_counted_alone(settings: Settings) -> None:
     photo = await db.read(explain.explain, 1, Search(has_photo=True))
     assert (photo.fits, photo.text) == (0, "Fewer than 5 people fit.")
     assert {rule.rule: rule.adds for rule in photo.rules}["has_photo"] == 10
-    await db.close()
 
 
 @pytest.mark.one_process("asks the database, no server")
 @pytest.mark.parametrize("seed", range(4))
-async def test_what_fits_is_what_the_search_finds(settings: Settings, seed: int) -> None:
+async def test_what_fits_is_what_the_search_finds(db: Database, seed: int) -> None:
     """In random worlds, the count is the length of the whole search, and each addition that of the search loosened."""
     world = World(seed, 150)
-    db = connect(settings)
-    await db.open()
     db.clock = lambda: WORLD_NOW
     await db.write(world.fill)
     dice = random.Random(seed)
@@ -92,7 +86,6 @@ async def test_what_fits_is_what_the_search_finds(settings: Settings, seed: int)
             loosened = await db.read(whole_search, viewer, Search(page_size=100, online_only=wish.online_only, order="id"))
             adds = next(rule.adds for rule in found.rules if rule.rule == "has_photo")
             assert adds == explain.step(loosened - everybody)
-    await db.close()
 
 
 async def whole_search(tx: Transaction, viewer: int, wish: Search) -> int:

@@ -11,6 +11,7 @@ import pytest
 
 from dating.clock import DAY
 from dating.matching import service as matching
+from dating.matching import standing_queries
 from dating.matching.exposure_queries import HOUR
 from dating.matching.standing_queries import WEEK
 from tests.kit import Api, Person
@@ -157,3 +158,15 @@ async def test_a_clock_that_was_wrong_leaves_no_count(api: Api) -> None:
         await db.write(matching.swipe, me.id, other.id, "like")
         counts.append((await look(api, me)).swipes)
     assert counts == [1, 2, 3, 1, 1]
+
+
+async def test_after_a_day_a_lesson_is_for_good(api: Api) -> None:
+    """What a swipe taught is kept apart for as long as it may be taken back easily: this day and the next."""
+    anna, boris = await api.people(2)
+    await swipe(anna, boris, "like")
+    db = api.app.state.db
+    now = db.clock()
+    for days, kept in ((0, 1), (1, 1), (2, 0)):
+        db.clock = partial(add, now, days * DAY)
+        await db.write(standing_queries.forget_lessons)
+        assert await api.count("lessons") == kept

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from dating.clock import SECOND
-from dating.database import Database, Transaction, connect
+from dating.database import Database, Transaction
 from dating.documentation import document
 from dating.matching import candidates, deck, explain, picks
 from dating.matching.candidates import Candidate, Order, Search
@@ -106,58 +106,53 @@ async def walk(tx: Transaction, steps: list[tuple[Point, float, int]], target: i
     return b"\n".join(transcript)
 
 
-async def open_at_noon(settings: Settings) -> Database:
+@pytest.fixture
+async def noon(db: Database) -> Database:
     """The database, with a clock that stands."""
-    db = connect(settings)
-    await db.open()
     db.clock = lambda: NOW
     return db
 
 
 @pytest.mark.one_process("asks the services, no server")
-async def test_a_walk_tells_nothing_of_the_place_inside_a_cell(settings: Settings) -> None:
+async def test_a_walk_tells_nothing_of_the_place_inside_a_cell(noon: Database, settings: Settings) -> None:
     """L2, L3, L4: for 50 places of the target inside one cell the database is the same to the last row, so there is nothing that
     any question could bring to light; and the same walk of 300 steps gets the same bytes (on PostgreSQL at every tenth)."""
-    db = await open_at_noon(settings)
     dice = random.Random(1)
     cell = places.snap(shift(TOWN, 2, 1))
     homes = scatter_in(cell, dice)
-    await db.write(populate, [next(homes), *[shift(TOWN, dice.gauss(0, 4), dice.gauss(0, 4)) for _ in range(6)]])
-    await picks.make_picks(db, settings)
+    await noon.write(populate, [next(homes), *[shift(TOWN, dice.gauss(0, 4), dice.gauss(0, 4)) for _ in range(6)]])
+    await picks.make_picks(noon, settings)
     steps = plan(2, STEPS)
     states, transcripts = set(), set()
     for number in range(NUMBER_OF_PLACES):
-        await db.write(settle, VIEWER + 1, next(homes))
-        states.add(msgspec.json.encode(await db.read(read_everything, db.dialect)))
-        if db.dialect == "sqlite" or number % 10 == 0:
-            transcripts.add(await db.read(walk, steps, VIEWER + 1, 10))
+        await noon.write(settle, VIEWER + 1, next(homes))
+        states.add(msgspec.json.encode(await noon.read(read_everything, noon.dialect)))
+        if noon.dialect == "sqlite" or number % 10 == 0:
+            transcripts.add(await noon.read(walk, steps, VIEWER + 1, 10))
     assert len(states) == len(transcripts) == 1
-    await db.write(settle, VIEWER + 1, shift(TOWN, -3, 3))  # and the walk does notice another cell
-    assert await db.read(walk, steps, VIEWER + 1, 10) not in transcripts
-    await db.close()
+    await noon.write(settle, VIEWER + 1, shift(TOWN, -3, 3))  # and the walk does notice another cell
+    assert await noon.read(walk, steps, VIEWER + 1, 10) not in transcripts
 
 
 @pytest.mark.one_process("asks the services, no server")
-async def test_two_hundred_targets_and_five_hundred_questions(settings: Settings) -> None:
+async def test_two_hundred_targets_and_five_hundred_questions(noon: Database, settings: Settings) -> None:
     """All targets move inside their cells between two rounds of the same questions, each about all of them: no byte changes, and
     neither do the picks, which are made anew."""
-    db = await open_at_noon(settings)
     dice = random.Random(3)
     cells = [places.snap(shift(TOWN, dice.gauss(0, 5), dice.gauss(0, 5))) for _ in range(TARGETS)]
     homes = [scatter_in(cell, dice) for cell in cells]
-    await db.write(populate, [next(points) for points in homes])
+    await noon.write(populate, [next(points) for points in homes])
     targets = list(range(VIEWER + 1, VIEWER + 1 + TARGETS))
     steps = plan(4, QUESTIONS)
     told = []
     for _ in range(2):
         for target, points in zip(targets, homes, strict=True):
-            await db.write(settle, target, next(points))
-        await db.write(unpick)
-        await picks.make_picks(db, settings)
-        told.append(await db.read(ask_about_all, steps, targets))
+            await noon.write(settle, target, next(points))
+        await noon.write(unpick)
+        await picks.make_picks(noon, settings)
+        told.append(await noon.read(ask_about_all, steps, targets))
     assert told[0] == told[1]
     assert len(told[0]) > 3_000_000
-    await db.close()
 
 
 async def unpick(tx: Transaction) -> None:
@@ -192,17 +187,16 @@ def locate(distances: list[Any], origins: list[Point], around: Point) -> Any:
 
 
 @pytest.mark.one_process("asks the services, no server")
-async def test_intersecting_circles_finds_no_more_than_the_cell(settings: Settings) -> None:
+async def test_intersecting_circles_finds_no_more_than_the_cell(noon: Database) -> None:
     """The attacker walks around each of 200 targets and intersects the rounded distances: the median error is that of guessing
     the middle of the cell (.38 of its width). The same attack on distances from exact points finds people to a quarter."""
-    db = await open_at_noon(settings)
     dice = random.Random(5)
     truth = [shift(TOWN, dice.uniform(-6, 6), dice.uniform(-6, 6)) for _ in range(TARGETS)]
-    await db.write(populate, truth)
+    await noon.write(populate, truth)
     cells = sorted(h3.grid_disk(places.snap(TOWN), 5))[::2]
     origins = [places.center(cell) for cell in cells]
     ids = list(range(VIEWER + 1, VIEWER + 1 + TARGETS))
-    told = [[user.distance_km for user in await db.read(service.publics, VIEWER, ids, cell)] for cell in cells]
+    told = [[user.distance_km for user in await noon.read(service.publics, VIEWER, ids, cell)] for cell in cells]
     errors, exact = [], []
     for number, home in enumerate(truth):
         around = places.center(places.snap(home))
@@ -213,7 +207,6 @@ async def test_intersecting_circles_finds_no_more_than_the_cell(settings: Settin
         exact.append(math.dist(locate(real, origins, around), (north, east)))
     assert np.median(errors) >= 0.35 * CELL_KM, np.median(errors)
     assert np.median(exact) <= 0.1 * CELL_KM, np.median(exact)
-    await db.close()
 
 
 # --- L1: what answers hold ------------------------------------------------------------------------------------------------------

@@ -1,7 +1,6 @@
 """Migrations: once each, in order, safe with several starters, refused when changed afterwards."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -11,14 +10,6 @@ from dating.migrate import SchemaError, load, migrate, patiently, pending
 from dating.settings import Settings
 
 pytestmark = pytest.mark.one_process("asks the database, no server")
-
-
-@pytest.fixture
-async def db(settings: Settings) -> AsyncIterator[Database]:
-    db = connect(settings)
-    await db.open()
-    yield db
-    await db.close()
 
 
 @pytest.fixture

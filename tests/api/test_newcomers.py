@@ -1,13 +1,12 @@
 """First impressions: whoever joins and fits somebody who looks is shown to enough people, however many others are there."""
 
 import random
-from collections.abc import AsyncIterator
 
 import pytest
 
 from dating.accounts.mail import make_mailer
 from dating.clock import DAY
-from dating.database import Database, Transaction, connect
+from dating.database import Database, Transaction
 from dating.jobs import Jobs
 from dating.matching import deck, growth
 from dating.matching import service as matching
@@ -15,6 +14,7 @@ from dating.matching.candidates import Search
 from dating.matching.decks import Decks
 from dating.matching.feed import Feed
 from dating.matching.index import Index
+from dating.matching.ranking import DEFAULT
 from dating.profiles import service as profiles
 from dating.profiles.models import PreferenceChanges, ProfileFields
 from dating.settings import Settings
@@ -24,15 +24,6 @@ ADD_USER = "INSERT INTO users (id, username, username_key, password, created_at)
 EVER_SHOWN = "SELECT user_id, ever_shown FROM standings WHERE user_id > :last ORDER BY user_id"
 OLD, NEW = 90, 15  # people; the first half of the old look
 ENOUGH = 10
-
-
-@pytest.fixture
-async def db(settings: Settings) -> AsyncIterator[Database]:
-    """An empty database."""
-    db = connect(settings)
-    await db.open()
-    yield db
-    await db.close()
 
 
 async def settle(tx: Transaction, first: int, count: int, at: int) -> None:
@@ -112,6 +103,12 @@ async def test_newcomers_are_new_for_a_while(db: Database, settings: Settings) -
     await db.write(settle, 1, 3, NOW)
     await db.write(settle, 4, 1, NOW - 3 * DAY)
     await db.write(lambda tx: tx.run("INSERT INTO standings (user_id, ever_shown) VALUES (2, 10), (3, 9)"))
+
+    async def find(tx: Transaction, me_id: int) -> list[int]:
+        hunt = deck.Question(await profiles.require_profile(tx, me_id), Search(), tx.now).first
+        return await growth.find_newcomers(tx, hunt, DEFAULT)
+
+    assert [await db.read(find, me_id) for me_id in (1, 2)] == [[], [1, 3]]  # the sweep has not come yet
     jobs = Jobs(settings, db, make_mailer(settings), lambda since: set())
     await jobs.sweep()
     new = "SELECT user_id FROM profiles WHERE is_new ORDER BY user_id"

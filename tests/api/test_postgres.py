@@ -39,14 +39,6 @@ async def settings(postgres: Postgres, postgres_template: str) -> AsyncIterator[
     postgres.drop(name)
 
 
-@pytest.fixture
-async def db(settings: Settings) -> AsyncIterator[Database]:
-    db = connect(settings)
-    await db.open()
-    yield db
-    await db.close()
-
-
 async def kept(tx: Transaction) -> list[str]:
     return await tx.all(str, KEPT)
 

@@ -7,13 +7,12 @@ import msgspec
 import pytest
 
 from dating.clock import DAY, today
-from dating.database import Database, Transaction, connect
+from dating.database import Database, Transaction
 from dating.matching import candidates
 from dating.matching.candidates import Order, Search
 from dating.profiles import places, service
 from dating.profiles.models import Gender, PreferenceChanges, ProfileFields, SettingChanges
 from dating.profiles.places import Point
-from dating.settings import Settings
 
 pytestmark = pytest.mark.one_process("asks the database, no server")
 
@@ -232,11 +231,9 @@ async def page_through(db: Database, me_id: int, wish: Search) -> list[int]:
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_search_equals_the_oracle(settings: Settings, seed: int) -> None:
+async def test_search_equals_the_oracle(db: Database, seed: int) -> None:
     """On random people and random questions, every page of every order holds exactly those who fit, in the right order."""
-    db = connect(settings)
     db.clock = lambda: NOW
-    await db.open()
     world = World(seed, 400)
     await db.write(world.fill)
     total = 0
@@ -247,4 +244,3 @@ async def test_search_equals_the_oracle(settings: Settings, seed: int) -> None:
         assert await page_through(db, me_id, wish) == wanted, (me_id, wish)
         total += len(wanted)
     assert total > 200  # or the world is too empty to prove anything
-    await db.close()

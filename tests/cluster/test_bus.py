@@ -2,6 +2,7 @@
 
 import asyncio
 
+import msgspec
 import pytest
 
 from dating.database import Transaction
@@ -12,6 +13,7 @@ from dating.realtime.protocol import Close
 from dating.realtime.redis_bus import RedisBus
 from dating.realtime.redis_link import WAITING
 from dating.redis.store import RedisAway
+from dating.settings import Settings
 from tests.cluster.conftest import Seat, open_seat
 from tests.cluster.valkey import Valkey, until
 
@@ -29,6 +31,22 @@ async def test_events_cross_processes(seats: Seats) -> None:
     await until(lambda: len(near.numbers()) == len(far.numbers()) == 40)
     assert near.numbers() == far.numbers() == list(range(1, 41))
     assert here.hub.sent["repaired"] == there.hub.sent["repaired"] == 0
+
+
+async def test_a_server_without_sharded_channels(settings: Settings, valkey: Valkey) -> None:
+    """Redis before 7 has none: everything goes by plain ones there, in order, and a listener is still one."""
+    valkey.run("ACL", "SETUSER", "default", "-spublish", "-ssubscribe", "-sunsubscribe", "-pubsub|shardnumsub")
+    here, there = [await open_seat(msgspec.structs.replace(settings, tops_seconds=3600.0)) for _ in range(2)]
+    anna = await here.person("anna")
+    far = there.enter(anna)
+    await until(lambda: far.frames)
+    await here.tell(anna, 20)
+    await until(lambda: len(far.numbers()) == 20)
+    assert far.numbers() == list(range(1, 21))
+    assert there.hub.sent["repaired"] == 0
+    assert list((await here.link.count([here.bus._channel(anna)])).values()) == [1]
+    for seat in (here, there):
+        await seat.close()
 
 
 async def test_text_survives_the_way(seats: Seats) -> None:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import msgspec
 import pytest
 
-from dating.database import Database, connect
+from dating.database import Database
 from dating.realtime.redis_tickets import RedisTickets, forget
 from dating.redis.store import RedisAway, RedisStore, check_redis
 from dating.settings import Settings
@@ -16,14 +16,6 @@ from tests.api.test_hub import Room
 from tests.cluster.valkey import Valkey
 
 Stores = tuple[RedisStore, RedisStore]
-
-
-@pytest.fixture
-async def db(settings: Settings) -> AsyncIterator[Database]:
-    db = connect(settings)
-    await db.open()
-    yield db
-    await db.close()
 
 
 @pytest.fixture
