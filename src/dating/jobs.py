@@ -34,6 +34,7 @@ P = ParamSpec("P")
 ROUND = 3600.0  # seconds between sweeps, jittered
 SOON = 300.0  # seconds until a job has its first turn at most
 ANSWERS_KEPT = DAY
+LATELY = 3 * HOUR  # more than two sweeps lie apart: whoever has left meanwhile is erased once more
 MINUTE = 60.0
 EXPORTING = 3.0  # seconds for which somebody who asked for their data waits at most before it begins
 RINGING = 10.0  # seconds that a call which nobody takes may ring on at most
@@ -152,6 +153,7 @@ class Jobs:
             partial(self._drain, idempotency.forget, now - ANSWERS_KEPT),
             partial(self._drain, redis_tickets.forget),
             partial(self._drain, accounts.sweep),
+            partial(accounts.erase_lately, self._db, now - LATELY),
             partial(self._drain, reports.forget, now - self._settings.report_days * DAY),
             partial(self._drain, hold_queries.forget, now - self._settings.report_days * DAY),
             partial(self._db.write, standing_queries.forget_lessons),

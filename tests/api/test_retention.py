@@ -12,10 +12,12 @@ from dating.clock import DAY, SECOND
 from dating.database import SWEPT, DatabaseAway, Transaction
 from dating.jobs import Jobs
 from dating.realtime import redis_tickets
+from dating.safety import queries as safety_queries
+from dating.safety import word_queries
 from dating.tokens import Identity
 from tests.api.messenger import do, make_group
 from tests.api.test_export import order
-from tests.kit import Api, Person
+from tests.kit import PASSWORD, Api, Person
 
 MINUTE = 60 * SECOND
 LIVES = {
@@ -115,6 +117,18 @@ async def test_a_sweep_drops_a_part_at_a_time(api: Api) -> None:
     await db.write(answer, 2 * SWEPT + 1, 2 * SWEPT + 2)
     await api.app.state.jobs.sweep()
     assert await api.count("answers") == 1
+
+
+async def test_what_comes_after_a_deletion_goes(api: Api) -> None:
+    """What was written by a request that had passed the gate before the account went is erased by the next sweep."""
+    anna, boris = await api.people(2)
+    db = api.app.state.db
+    assert (await anna.delete("/me", json={"password": PASSWORD})).status_code == 200
+    await db.write(word_queries.keep, anna.id, ["слово"])
+    await db.write(safety_queries.block, anna.id, boris.id)
+    assert (await api.count("hidden_words"), await api.count("blocks")) == (1, 1)
+    await api.app.state.jobs.sweep()
+    assert (await api.count("hidden_words"), await api.count("blocks")) == (0, 0)
 
 
 async def test_a_step_that_fails_keeps_none_from_its_work(api: Api) -> None:

@@ -116,6 +116,7 @@ WHOLE = {
     "dating.matching.pick_queries.REGIONS profiles": "once a day: where everybody lives",
     "dating.matching.pick_queries.REGIONS cells": "the same",
     "dating.profiles.queries.NO_LONGER_NEW profiles": "once an hour: an index that holds newcomers alone",
+    "dating.accounts.queries.LATELY_GONE users": "once an hour: whoever has left since",
     "dating.accounts.queries.DROP_EXPIRED_CODES codes": "once an hour, and what is left is an hour's",
     "dating.realtime.redis_tickets.ERASE tickets": "a ticket lives for half a minute, and only while Redis is away",
     "dating.matching.candidate_queries.CELLS_EARTH cells": "nearest first, anywhere: it walks the cells instead of people",

@@ -28,7 +28,8 @@ REASONS = {
         accounts.queries.ACCOUNT_BY_LOGIN accounts.queries.ACCOUNT_BY_ID accounts.queries.ROLE accounts.queries.LIVING
         accounts.mailbox_queries.IS_KEPT_OUT""",
     "a step of a deletion or of a job, which shows nobody anything": """
-        accounts.queries.CORRESPONDENTS accounts.queries.SEALED chat.change_queries.ANY chat.expiry_queries.EXPIRED
+        accounts.queries.CORRESPONDENTS accounts.queries.LATELY_GONE accounts.queries.SEALED
+        chat.change_queries.ANY chat.expiry_queries.EXPIRED
         realtime.inbox.SAID_BY calls.queries.OVERDUE calls.queries.OVERDUE_OF chat.archive_queries.PAIRS
         chat.change_queries.MOMENTS
         realtime.inbox.LAST_USER chat.group_queries.HEIR matching.queries.MATCHED matching.standing_queries.AWAITED

@@ -42,6 +42,7 @@ UPDATE users SET username = '', username_key = :tombstone, email = NULL, email_k
 WHERE id = :user_id AND deleted_at IS NULL
 """
 
+LATELY_GONE = "SELECT id FROM users WHERE deleted_at > :since ORDER BY id"
 CORRESPONDENTS = """
 SELECT CASE WHEN low_id = :user_id THEN high_id ELSE low_id END FROM chats WHERE low_id = :user_id OR high_id = :user_id
 UNION
@@ -196,6 +197,11 @@ async def lift_expired(tx: Transaction) -> list[int]:
 async def bury_user(tx: Transaction, user_id: int) -> bool:
     """Leave only the id of an account; False when it was deleted already. No name begins with #, so the key is free."""
     return await tx.run(BURY_USER, user_id=user_id, tombstone=f"#{user_id}", now=tx.now) == 1
+
+
+async def list_gone(tx: Transaction, since: int) -> list[int]:
+    """Whose accounts were deleted after a moment, in microseconds."""
+    return await tx.all(int, LATELY_GONE, since=since)
 
 
 async def list_correspondents(tx: Transaction, user_id: int) -> list[int]:

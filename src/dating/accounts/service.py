@@ -326,6 +326,21 @@ async def erase(tx: Transaction, settings: Settings, account: Account) -> None:
         await queries.drop_codes(tx, seal_address(settings, fold(account.email)))
 
 
+async def erase_lately(db: Database, since: int) -> None:
+    """Erase once more everybody who has left after a moment, in microseconds.
+
+    Somebody's request may have passed the gate before their account went, and have written something after that.
+    """
+    for user_id in await db.read(queries.list_gone, since):
+        await db.write(erase_again, user_id)
+
+
+async def erase_again(tx: Transaction, user_id: int) -> None:
+    """The database work of `erase_lately`, of one person."""
+    await end_others(tx, user_id)
+    await registry.erase(tx, user_id)
+
+
 # --- what administrators decide -----------------------------------------------------------------------------------------------
 
 
