@@ -51,6 +51,10 @@ class JSONRequest(Request[Any, Any, Any]):
         """The whole body. Raises BadText, TooDeep or UnicodeDecodeError."""
         return judge_text(await super().body(), self.app.state.settings.max_json_depth)
 
+    def keep(self, body: bytes) -> None:
+        """Remember a body that was read elsewhere."""
+        self._body = body
+
     async def json(self) -> Any:
         """The body as the type that the handler reads, in one pass. Raises Invalid.
 

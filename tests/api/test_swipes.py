@@ -361,3 +361,39 @@ async def test_clearing_can_be_switched_off(settings: Settings) -> None:
         answer = await anna.delete("/clear/my/swipes")
         assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
         assert await followers(boris) == [anna.id]
+
+
+@pytest.mark.parametrize("end", ["", "/"])
+async def test_both_ways_answer_alike(api: Api, end: str) -> None:
+    """A trailing slash leads past the shortcut, through the framework: the same pages, answers, errors and headers."""
+    anna, boris = await api.people(2)
+    for query in ("", "?page_size=1&order=recent"):
+        page = await anna.get(f"/profiles/search{end}{query}")
+        assert (page.status_code, [one["id"] for one in page.json()]) == (200, [boris.id])
+        assert page.headers["ratelimit"].startswith('"superlikes";r=5;t=')
+    for query, fields in (
+        ("page_size=x", ["page_size"]),
+        ("min_age=-1&latitude=999", ["latitude", "min_age"]),
+        ("latitude=1", []),
+    ):
+        page = await anna.get(f"/profiles/search{end}?{query}")
+        assert (page.status_code, page.headers["content-type"].partition(";")[0]) == (400, "application/problem+json")
+        assert sorted(error["field"] for error in page.json().get("errors", [])) == fields
+    key = {"Idempotency-Key": "once"}
+    swipes: tuple[tuple[dict[str, object], dict[str, str], int], ...] = (
+        ({"target_id": boris.id, "action": "superlike"}, key, 200),
+        ({"target_id": boris.id, "action": "superlike"}, key, 200),
+        ({"target_id": boris.id, "action": "like"}, key, 409),
+        ({"target_id": boris.id, "action": "love"}, {}, 400),
+        ({"target_id": anna.id, "action": "like"}, {}, 400),
+        ({"target_id": 999_999, "action": "dislike"}, {}, 404),
+        ({}, {}, 400),
+    )
+    for body, headers, status in swipes:
+        answer = await anna.post(f"/swipe{end}", json=body, headers=headers)
+        assert answer.status_code == status, answer.text
+        assert {"x-request-id", "cache-control", "x-content-type-options"} <= answer.headers.keys()
+    assert (await anna.post(f"/swipe{end}", content=b"x", headers={"content-type": "text/plain"})).status_code == 415
+    assert (await api.http.post(f"/swipe{end}", json={})).status_code == 401
+    assert (await api.http.get(f"/profiles/search{end}")).status_code == 401
+    assert (await anna.get("/swipe/limits")).json()["superlikes"]["left"] == 4

@@ -1,9 +1,9 @@
 """The search over HTTP."""
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, Any
 
-from litestar import Response, get
+from litestar import Request, Response, get
 from litestar.di import NamedDependency, Provide
 from litestar.params import QueryParameter
 from msgspec.structs import replace
@@ -12,10 +12,8 @@ from dating.database import Database
 from dating.matching import deck, explain, picks
 from dating.matching.boosts import read_boosting
 from dating.matching.candidates import Candidate, Order, Search
-from dating.matching.decks import Decks
 from dating.matching.explain import Explanation
 from dating.matching.exposure import read_budget
-from dating.matching.index import Index
 from dating.matching.limits import describe_left, name_left, read_limits
 from dating.matching.picks import Pick
 from dating.matching.weights import read_weights
@@ -63,29 +61,28 @@ FILTERED = {"filters": Provide(provide_filters, sync_to_thread=False)}
         "very many people. The header `RateLimit` says what is left of my likes, superlikes, rewinds and boosts of today."
     ),
     tags=["Matching"],
-    opt={"limit": "search"},
+    opt={"limit": "search", "direct": True},
     dependencies=FILTERED,
 )
 async def search(
-    me: NamedDependency[Identity],
-    db: NamedDependency[Database],
+    request: Request[Any, Any, Any],
     filters: NamedDependency[Search],
-    decks: NamedDependency[Decks],
-    settings: NamedDependency[Settings],
-    index: NamedDependency[Index | None],
     page_size: Annotated[int | None, QueryParameter(ge=1, le=100, description="people on a page; 20")] = None,
     limit: Annotated[int | None, QueryParameter(ge=1, le=100, description="another name of page_size")] = None,
     last_seen_id: Annotated[int | None, QueryParameter(gt=-1, lt=2**53, description="the last person of the page before")] = None,
     order: Annotated[Order, QueryParameter(description="how people are sorted")] = "recommended",
 ) -> Response[list[Candidate]]:
     """One page of people."""
+    me, state = request.scope["state"]["identity"], request.app.state
+    db: Database = state.db
+    settings: Settings = state.settings
     wish = replace(filters, page_size=page_size or limit or 20, last_seen_id=last_seen_id, order=order)
     budget, limits = read_budget(settings), read_limits(settings)
     if order == "recommended":
         weights, boosting = read_weights(settings), read_boosting(settings)
-        page = await deck.recommend(db, decks, me.user_id, wish, weights, budget, boosting, index)
+        page = await deck.recommend(db, state.decks, me.user_id, wish, weights, budget, boosting, state.index)
         return Response(page.people, headers=describe_left(page.used, limits, db.clock()))
-    listed = deck.browse(db, me.user_id, wish, budget, index)
+    listed = deck.browse(db, me.user_id, wish, budget, state.index)
     found, left = await asyncio.gather(listed, name_left(db, me.user_id, limits))
     return Response(found, headers=left)
 

@@ -1,13 +1,14 @@
 """Swipes and matches over HTTP."""
 
 from functools import partial
+from typing import Any
 
-from litestar import Response, delete, get, post
+from litestar import Request, Response, delete, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
 from dating.database import Database
-from dating.idempotency import Commit
+from dating.idempotency import Commit, provide_commit
 from dating.matching import boost_routes, candidate_routes, service, statistics_routes
 from dating.matching.limits import allowances, costs, describe_left, name_left, read_limits, read_used
 from dating.matching.models import Allowances, Follower, Match, Swipe, SwipeAnswer, Undone, Unmatched
@@ -30,16 +31,14 @@ TAGS = ["Matching"]
     "GET /followers. 429 when today's likes or superlikes (UTC) are used up; what was taken back stays spent. The header "
     "`RateLimit` says what is left.",
     tags=TAGS,
-    opt={"limit": "swipe"},
+    opt={"limit": "swipe", "key": True, "direct": True},
 )
 async def swipe(
-    data: JSONBody[Swipe],
-    me: NamedDependency[Identity],
-    db: NamedDependency[Database],
-    commit: NamedDependency[Commit],
-    settings: NamedDependency[Settings],
+    request: Request[Any, Any, Any], data: JSONBody[Swipe], me: NamedDependency[Identity], db: NamedDependency[Database]
 ) -> Response[SwipeAnswer]:
     """Write down what I think of somebody."""
+    settings: Settings = request.app.state.settings
+    commit = await provide_commit(request, db, me)
     limits = read_limits(settings)
     weights = read_weights(settings)
     swipe = (me.user_id, data.target_id, data.action, limits, data.note, weights)
