@@ -20,7 +20,7 @@ from litestar.routes import HTTPRoute
 from litestar.types import HTTPScope, Receive, Scope, Send
 
 from dating.bodies import BODIES, JSONRequest, decode_body, judge_text
-from dating.errors import TooLarge
+from dating.errors import FieldError, Invalid, TooLarge
 from dating.gate import WHOLE, Gone, admit, answer_error
 
 encode = msgspec.json.Encoder().encode
@@ -88,6 +88,8 @@ class Shortcut:
         """The answer to a request with a body."""
         state = self._app.state
         body = await collect(request.receive, state.settings.body_limit)
+        if not body:
+            raise Invalid(errors=[FieldError("body", "Missing.")])
         request.keep(judge_text(body, state.settings.max_json_depth))
         data = decode_body(handler, body)
         response: Response[Any] = await handler.fn(request=request, data=data, me=request.scope["state"]["identity"], db=state.db)

@@ -31,6 +31,7 @@ from tests.api.test_search_oracle import ADD_USER, NOW, World
 from tests.kit import Person, running
 
 SIZE = 200
+INTERESTS = ["hiking", "чай", "Chess", "chess", "jazz", "cats"]
 NAMES: list[list[Dealbreaker]] = [[], ["age"], ["distance"], ["age", "distance"]]
 DEALBREAKERS = [PreferenceChanges(dealbreakers=names) for names in NAMES]
 RELATIONS = {
@@ -57,6 +58,7 @@ async def town(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
     monkeypatch.setattr(index_module, "DEPTH", 2)
     monkeypatch.setattr(feed, "PAUSE", 0.0)
     monkeypatch.setattr(columns, "SLACK", 4)
+    monkeypatch.setattr(columns, "TOPICS", 2)
     db = connect(settings)
     db.clock = lambda: NOW
     await db.open()
@@ -80,6 +82,7 @@ async def alter(tx: Transaction, dice: random.Random, world: World, user_id: int
         lambda: profiles.change(tx, user_id, ProfileFields(settings=SettingChanges(incognito=switch))),
         lambda: profiles.change(tx, user_id, ProfileFields(settings=SettingChanges(show_last_active=switch))),
         lambda: profiles.change(tx, user_id, ProfileFields(preferences=dice.choice(DEALBREAKERS))),
+        lambda: profiles.change(tx, user_id, ProfileFields(interests=dice.sample(INTERESTS, 3))),
         lambda: exclusions.ban(tx, user_id, NOW + DAY if switch else None),
         lambda: exclusions.lift(tx, user_id),
         lambda: profiles.touch(tx, [user_id, dice.randint(1, SIZE)]),

@@ -3,7 +3,6 @@
 import io
 from collections import defaultdict
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -11,10 +10,11 @@ import pytest
 from rich.console import Console
 
 from dating.clock import DAY
-from dating.matching.deck_queries import Facts
+from dating.matching.deck_queries import STANDING, Row
 from dating.matching.ranking import Weights
-from dating.matching.scoring import describe
+from dating.matching.scoring import align, describe, introduce
 from dating.matching.standing_queries import WEEK
+from dating.profiles.models import Profile
 from dating.simulation import NO_PLOTS, compare, write
 from dating.simulation.figures import gini, lorenz, measure, spread, student
 from dating.simulation.market import PASSED, SWIPED, Market, Outcome, Policy, play, room_left
@@ -142,7 +142,11 @@ def test_the_server_sees_what_the_arrays_see() -> None:
     play_on(market, first)
     others = np.flatnonzero(people.joined <= market.now)[1:]
     arrays = market.describe(0, others)
-    server = describe(list_facts(market, [0, *others.tolist()]), 0, set(others[arrays.likes_viewer > 0].tolist()), WEEK * 3)
+    me, *persons = list_persons(market, [0, *others.tolist()])
+    viewer = Profile(user_id=0, gender=me[1], born=me[2], interests=me[4])
+    standing = align(others, list_standings(market, others.tolist()))
+    likers = set(others[arrays.likes_viewer > 0].tolist())
+    server = describe(introduce(persons, viewer), standing, viewer, likers, WEEK * 3)
     newcomers = people.joined[others] > 0
     assert newcomers.any()
     for name in ("ids", "gender", "choosiness", "appeal", "appeal_precision", "shown", "ever_shown", "unanswered", "matches"):
@@ -165,26 +169,32 @@ def play_on(market: Market, sessions: Sessions) -> None:
         market.swipe(person, others, likes)
 
 
-def list_facts(market: Market, persons: list[int]) -> Facts:
-    """What a server would have written down of them, were it now the beginning of a week and all of that in it."""
-    people, counts = market.people, {"shown": market.shown, "swipes": market.swiped, "matches": market.matched}
+def list_persons(market: Market, persons: list[int]) -> list[Row]:
+    """Who they are on a server, were it now the beginning of a week there."""
+    people = market.people
     gender = {FEMALE: 2, MALE: 1, NONBINARY: 4}
-    columns: dict[str, list[Any]] = {
-        "user_id": persons,
-        "gender": [gender[int(people.gender[one])] for one in persons],
-        "born": [-round(365.25 * int(people.age[one])) for one in persons],
-        "interests": [
-            msgspec.json.encode(np.flatnonzero(people.interests[one]).astype(str).tolist()).decode() for one in persons
-        ],
-        "created_at": [round(WEEK * 3 - (market.now - float(people.joined[one])) * DAY) for one in persons],
-        "week": [3] * len(persons),
-    }
+    return [
+        (
+            one,
+            gender[int(people.gender[one])],
+            -round(365.25 * int(people.age[one])),
+            round(WEEK * 3 - (market.now - float(people.joined[one])) * DAY),
+            msgspec.json.encode(np.flatnonzero(people.interests[one]).astype(str).tolist()).decode(),
+        )
+        for one in persons
+    ]
+
+
+def list_standings(market: Market, persons: list[int]) -> list[Row]:
+    """What that server would have written down of them, all of it in this week."""
+    counts = {"shown": market.shown, "swipes": market.swiped, "matches": market.matched}
+    columns: dict[str, list[float]] = {name: [float(before)] * len(persons) for name, before in STANDING.items()}
+    columns["week"] = [3] * len(persons)
     for name in ("choosiness", "appeal", "appeal_precision", "unanswered", "ever_shown"):
         columns[name] = [float(getattr(market, name)[one]) for one in persons]
     for name, weekly in counts.items():
         columns[name] = [float(weekly.week[one]) for one in persons]
-        columns[f"{name}_before"] = [0] * len(persons)
-    return {name: tuple(values) for name, values in columns.items()}
+    return list(zip(persons, *columns.values(), strict=True))
 
 
 def test_figures() -> None:

@@ -35,7 +35,7 @@ REASONS = {
         realtime.inbox.LAST_USER chat.group_queries.HEIR matching.queries.MATCHED matching.standing_queries.AWAITED
         search.index_queries.TEXTS search.index_queries.CALLED_PEOPLE search.index_queries.CALLED_CHATS""",
     "numbers for the ranking and for operators, which name nobody": """
-        evaluation.queries.EXPOSED matching.deck_queries.FACTS matching.fairness_queries.SHOWN
+        evaluation.queries.EXPOSED matching.deck_queries.PERSONS matching.fairness_queries.SHOWN
         matching.fairness_queries.UNANSWERED matching.fairness_queries.MATCHES matching.pick_queries.REGIONS
         matching.pick_queries.PEOPLE matching.standing_queries.SUBJECT matching.index_queries.LAST
         safety.report_queries.UNREACHABLE""",

@@ -20,6 +20,7 @@ from dating.matching.limits import Limits, spend
 from dating.matching.models import Boost
 from dating.matching.ranking import Kind, Weights
 from dating.profiles import service as profiles
+from dating.profiles.models import Profile
 from dating.settings import Settings
 
 MINUTE = 60 * SECOND
@@ -59,14 +60,16 @@ async def start(tx: Transaction, me_id: int, boosting: Boosting, limits: Limits)
     return Boost(rfc3339(ends_at), boosting.impressions)
 
 
-async def choose(tx: Transaction, hunt: Hunt, known: set[int], count: int, weights: Weights, boosting: Boosting) -> list[Slot]:
+async def choose(
+    tx: Transaction, me: Profile, hunt: Hunt, known: set[int], count: int, weights: Weights, boosting: Boosting
+) -> list[Slot]:
     """At most `count` of the boosted who fit and are not `known`, the best first."""
     found = await queries.boosted(tx, boosting.impressions, hunt.seeks, AT_ONCE + len(known), hunt.rules)
     fresh = {user_id: likes_me for user_id, likes_me in found.items() if user_id not in known}
     if not fresh:
         return []
     likers = {user_id for user_id, likes_me in fresh.items() if likes_me}
-    ids = await scoring.sort(tx, hunt.me_id, list(fresh), likers, weights)
+    ids = await scoring.sort(tx, me, list(fresh), likers, weights)
     return [Slot(user_id, Kind.BOOSTED) for user_id in ids[:count]]
 
 

@@ -1,15 +1,17 @@
-"""People as flat arrays, for the candidate index: some 27 bytes for each, besides the cells that they share.
+"""People as flat arrays, for the candidate index: some 39 bytes for each, besides the cells that they share.
 
 Nothing here knows a database. Rows are `COLUMNS` in that order, as `index_queries` reads them.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dating.clock import SECOND
+from dating.matching.learning import fold
 from dating.profiles import places
 from dating.profiles.places import Level
 from dating.profiles.service import describe_cell
@@ -30,7 +32,12 @@ COLUMNS: dict[str, Any] = {
     "max_age": np.uint8,
     "photo": np.bool_,
     "shows": np.bool_,
+    "joined": np.uint32,  # seconds since the epoch
+    "topics": np.uint64,  # a bit for each interest, see `Topics`
 }
+MADE = ("place", "recency", "joined", "topics")  # out of something else than their own numbers
+TOPICS = 63  # interests that have a bit of their own
+OTHER = np.uint64(1 << 63)
 
 Array = NDArray[Any]
 Row = tuple[Any, ...]
@@ -84,6 +91,26 @@ class Cells:
         return sum(array.nbytes for array in (self._sorted, self.area, self.region, self.x, self.y, self.z))
 
 
+class Topics:
+    """Which interests have a bit: the commonest of some people. Whoever has another one has the bit `OTHER`, too."""
+
+    def __init__(self, interests: Iterable[str] = ()) -> None:
+        counts = Counter(topic for text in interests for topic in fold(text))
+        self._bits = {topic: 1 << place for place, (topic, _) in enumerate(counts.most_common(TOPICS))}
+
+    def encode(self, interests: str) -> int:
+        """The bits of a column of interests."""
+        bits = 0
+        for topic in fold(interests):
+            bits |= self._bits.get(topic, int(OTHER))
+        return bits
+
+    def encode_all(self, column: Sequence[str]) -> Array:
+        """The bits of many."""
+        known = {text: self.encode(text) for text in set(column)}
+        return np.array([known[text] for text in column], np.uint64)
+
+
 class Table:
     """Some people. A row is written once; who changes gets another one, and the old is not `alive` any more."""
 
@@ -98,14 +125,16 @@ class Table:
         return cls({name: np.zeros(size, kind) for name, kind in COLUMNS.items()}, 0)
 
     @classmethod
-    def read(cls, rows: Sequence[Row], cells: Cells) -> Self:
+    def read(cls, rows: Sequence[Row], cells: Cells, topics: Topics) -> Self:
         """The table of rows of the database."""
         if not rows:
             return cls.empty(0)
         given = dict(zip(COLUMNS, zip(*rows, strict=True), strict=True))
-        columns = {name: np.array(given[name], kind) for name, kind in COLUMNS.items() if name not in ("place", "recency")}
+        columns = {name: np.array(given[name], kind) for name, kind in COLUMNS.items() if name not in MADE}
         columns["place"] = cells.places(np.array(given["place"], np.int64)).astype(np.int32)
         columns["recency"] = (np.array(given["recency"], np.int64) // HOUR).astype(np.int32)
+        columns["joined"] = np.clip(np.array(given["joined"], np.int64) // SECOND, 0, 2**32 - 1).astype(np.uint32)
+        columns["topics"] = topics.encode_all(given["topics"])
         return cls({name: columns[name] for name in COLUMNS})
 
     @classmethod

@@ -142,7 +142,7 @@ async def mix(tx: Transaction, draft: Draft, size: int, boosting: Boosting) -> N
     if not hunt.seeks or not places:
         return
     known = {card.slot.user_id for card in deck.cards[: deck.dealt]} | deck.elsewhere
-    slots = await boosts.choose(tx, hunt, known, len(places), draft.weights, boosting)
+    slots = await boosts.choose(tx, draft.question.me, hunt, known, len(places), draft.weights, boosting)
     for place, slot in zip(places, slots, strict=False):
         await fill(tx, draft, place)
         if len(draft.taken) < place:

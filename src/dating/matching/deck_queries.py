@@ -6,29 +6,29 @@ import msgspec
 
 from dating.database import Transaction
 
-FACTS = """
-SELECT q.user_id, q.gender, q.born, q.interests, u.created_at,
-       COALESCE(s.choosiness, 0) AS choosiness, COALESCE(s.appeal, 0) AS appeal,
-       COALESCE(s.appeal_precision, 1) AS appeal_precision, COALESCE(s.unanswered, 0) AS unanswered,
-       COALESCE(s.ever_shown, 0) AS ever_shown, COALESCE(s.week, 0) AS week,
-       COALESCE(s.shown, 0) AS shown, COALESCE(s.shown_before, 0) AS shown_before,
-       COALESCE(s.swipes, 0) AS swipes, COALESCE(s.swipes_before, 0) AS swipes_before,
-       COALESCE(s.matches, 0) AS matches, COALESCE(s.matches_before, 0) AS matches_before
-FROM profiles q JOIN users u ON u.id = q.user_id LEFT JOIN standings s ON s.user_id = q.user_id
+PERSONS = """
+SELECT q.user_id, q.gender, q.born, u.created_at, q.interests FROM profiles q JOIN users u ON u.id = q.user_id
 WHERE q.user_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
-ORDER BY q.user_id
 """
+STANDINGS = """
+SELECT user_id, choosiness, appeal, appeal_precision, unanswered, ever_shown, week, shown, shown_before, swipes, swipes_before,
+       matches, matches_before
+FROM standings WHERE user_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
+"""
+STANDING = {
+    "choosiness": 0, "appeal": 0, "appeal_precision": 1, "unanswered": 0, "ever_shown": 0, "week": 0,
+    "shown": 0, "shown_before": 0, "swipes": 0, "swipes_before": 0, "matches": 0, "matches_before": 0,
+}  # fmt: skip
+"""The columns of a standing after the id, and what they are where there is none; counts of a week are to be read by `week`."""
+
+Row = tuple[Any, ...]  # hundreds of structs would cost more than the query
 
 
-COLUMNS = (
-    "user_id", "gender", "born", "interests", "created_at", "choosiness", "appeal", "appeal_precision", "unanswered",
-    "ever_shown", "week", "shown", "shown_before", "swipes", "swipes_before", "matches", "matches_before",
-)  # fmt: skip
-Facts = dict[str, tuple[Any, ...]]
-"""What is known of people, a tuple of each column; counts of a week are to be read by `week`."""
+async def persons(tx: Transaction, ids: list[int]) -> list[Row]:
+    """Id, gender, day of birth, moment of registration and interests of these people, in any order."""
+    return await tx.all(tuple, PERSONS, ids=msgspec.json.encode(ids).decode()) if ids else []
 
 
-async def facts(tx: Transaction, ids: list[int]) -> Facts:
-    """What is known of these people, by id; nothing when there is nobody. Hundreds of structs would cost more than the query."""
-    rows = await tx.all(tuple, FACTS, ids=msgspec.json.encode(ids).decode())
-    return dict(zip(COLUMNS, zip(*rows, strict=True), strict=True)) if rows else {}
+async def standings(tx: Transaction, ids: list[int]) -> list[Row]:
+    """What the ranking keeps of these people, as far as it keeps something, in any order."""
+    return await tx.all(tuple, STANDINGS, ids=msgspec.json.encode(ids).decode())

@@ -16,7 +16,7 @@ import time
 from dating.database import Database
 from dating.errors import Refusal, Unavailable
 from dating.matching import index_queries as queries
-from dating.matching.columns import Cells, Table
+from dating.matching.columns import Cells, Table, Topics
 from dating.matching.index import Index
 from dating.realtime.inbox import Changed, Missed
 
@@ -133,13 +133,14 @@ class Feed:
         started = time.monotonic()
         last = await self._db.read(queries.last)
         cells = await self._load_cells(at_once)
-        parts, after, told = [Table.empty(0)], 0, 0
+        parts, after, told, topics = [Table.empty(0)], 0, 0, Topics()
         while rows := await self._db.read(queries.everybody, after, at_once):
-            parts.append(await asyncio.to_thread(Table.read, rows, cells))
+            topics = Topics(row[-1] for row in rows) if after == 0 else topics
+            parts.append(await asyncio.to_thread(Table.read, rows, cells, topics))
             after = rows[-1][0]
             told = report(told, after, last)
         base = await asyncio.to_thread(Table.join, parts)
-        self._index.fill(await asyncio.to_thread(Index.sort, base, Table.empty(0), cells))
+        self._index.fill(await asyncio.to_thread(Index.sort, base, Table.empty(0), cells, topics))
         del parts, base
         await asyncio.to_thread(give_back)
         size, seconds = self._index.nbytes / 1e6, time.monotonic() - started

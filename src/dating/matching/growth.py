@@ -35,7 +35,7 @@ async def grow(tx: Transaction, question: Question, deck: Deck, weights: Weights
     if not deck.short:
         likers, others = await find(tx, question.first, deck, weights, index)
         if likers or others:
-            grown = await rank(tx, question.first, 0, deck, (likers, others), weights)
+            grown = await rank(tx, question, 0, deck, (likers, others), weights, index)
             return replace(grown, short=grown.left - deck.left < LIKERS)
     return replace(await look_around(tx, question, deck, weights, index), short=True)
 
@@ -49,7 +49,7 @@ async def look_around(tx: Transaction, question: Question, deck: Deck, weights: 
     for step in sorted({step for step in placed.values() if step is not None}):
         here = {user_id for user_id, at in placed.items() if at == step}
         people = ([one for one in likers if one in here], [one for one in others if one in here])
-        deck = await rank(tx, question.widest, step, deck, people, weights)
+        deck = await rank(tx, question, step, deck, people, weights, index)
     return deck
 
 
@@ -58,17 +58,25 @@ async def go_by_steps(tx: Transaction, question: Question, deck: Deck, weights: 
     count = len(deck.cards)
     for step, hunt in enumerate(question.hunts):
         if hunt is not None and len(deck.cards) < count + LIKERS:
-            deck = await rank(tx, hunt, step, deck, await find(tx, hunt, deck, weights, index), weights)
+            deck = await rank(tx, question, step, deck, await find(tx, hunt, deck, weights, index), weights, index)
     return deck
 
 
-async def rank(tx: Transaction, hunt: Hunt, step: int, deck: Deck, people: tuple[list[int], list[int]], weights: Weights) -> Deck:
+async def rank(
+    tx: Transaction,
+    question: Question,
+    step: int,
+    deck: Deck,
+    people: tuple[list[int], list[int]],
+    weights: Weights,
+    index: Index | None,
+) -> Deck:
     """The deck with the best of these people, who like me and others, at its end."""
     likers, others = people
     if not likers and not others:
         return deck
-    seed = [hunt.me_id, zlib.crc32(deck.question), tx.now // DAY, len(deck.known), step]
-    slots = await scoring.rank(tx, hunt.me_id, likers + others, set(likers), RANKED, seed, weights)
+    seed = [question.me.user_id, zlib.crc32(deck.question), tx.now // DAY, len(deck.known), step]
+    slots = await scoring.rank(tx, question.me, likers + others, set(likers), RANKED, seed, weights, index)
     return replace(deck, cards=deck.cards + tuple(Card(slot, step) for slot in slots))
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from dating.matching.candidate_queries import Entry, Fineness
-from dating.matching.columns import HOUR, UNSAID, Array, Cells, Lanes, Row, Table, cosines, key_lanes, sort_by_activity
+from dating.matching.columns import HOUR, UNSAID, Array, Cells, Lanes, Row, Table, Topics, cosines, key_lanes, sort_by_activity
 from dating.profiles.places import Level
 
 CROWD = 4096  # changed people who are read one by one: a tenth of a millisecond
@@ -26,8 +26,8 @@ LATEST = 2**31 - 1
 class Shelf:
     """Both tables and the lanes of the first, as one value that readers take and keep."""
 
-    def __init__(self, base: Table, fresh: Table, cells: Cells) -> None:
-        self.base, self.fresh, self.cells = base, fresh, cells
+    def __init__(self, base: Table, fresh: Table, cells: Cells, topics: Topics) -> None:
+        self.base, self.fresh, self.cells, self.topics = base, fresh, cells, topics
         recent = sort_by_activity(base)
         self.lanes: dict[Fineness, Lanes] = {
             "area": Lanes(key_lanes(base, cells, Level.AREA), recent),
@@ -42,7 +42,7 @@ class Index:
     def __init__(self) -> None:
         self.ready = False
         self._cosines = cosines()
-        self._shelf = Shelf(Table.empty(0), Table.empty(CROWD), Cells())
+        self._shelf = Shelf(Table.empty(0), Table.empty(CROWD), Cells(), Topics())
         self._fresh: dict[int, int] = {}
         self._changed: dict[int, Table | None] | None = None
 
@@ -55,7 +55,7 @@ class Index:
 
     def put(self, asked: Sequence[int], rows: Sequence[Row]) -> None:
         """What the database says of the people asked about; who has no row is not to be found any more."""
-        table = Table.read(rows, self._shelf.cells)
+        table = Table.read(rows, self._shelf.cells, self._shelf.topics)
         for user_id in asked:
             self._drop(user_id)
             if self._changed is not None:
@@ -85,15 +85,15 @@ class Index:
         """Whether it is time to `sort` anew."""
         return self._shelf.fresh.count >= CROWD // 2
 
-    def begin(self) -> tuple[Table, Table, Cells]:
+    def begin(self) -> tuple[Table, Table, Cells, Topics]:
         """What `sort` needs; changes from now on are remembered for `adopt`."""
         self._changed = {}
-        return self._shelf.base.copy(), self._shelf.fresh.copy(), self._shelf.cells
+        return self._shelf.base.copy(), self._shelf.fresh.copy(), self._shelf.cells, self._shelf.topics
 
     @staticmethod
-    def sort(base: Table, fresh: Table, cells: Cells) -> Shelf:
+    def sort(base: Table, fresh: Table, cells: Cells, topics: Topics) -> Shelf:
         """Everybody in one table, in order: half a second for a million, on any thread."""
-        return Shelf(Table.join([base, fresh]), Table.empty(CROWD), cells)
+        return Shelf(Table.join([base, fresh]), Table.empty(CROWD), cells, topics)
 
     def adopt(self, shelf: Shelf) -> None:
         """Go on with the sorted people, and with what has changed since `begin`."""
@@ -159,6 +159,23 @@ class Index:
         mine: Array = near if rules["reach"] is None else dot >= rules["reach"]
         both: Array = near & mine
         return both
+
+    def look_up(self, ids: Array) -> tuple[dict[str, Array], Topics]:
+        """What is known of those of the people who are here, in any order; and what the bits of their topics say."""
+        while True:
+            shelf = self._shelf
+            places = [place for place in map(self._fresh.get, ids.tolist()) if place is not None]
+            if shelf is self._shelf:  # else the places are those of another table
+                break
+        fresh, base = shelf.fresh, shelf.base
+        moved = np.array([place for place in places if place < fresh.count], np.int64)
+        moved = moved[fresh.alive[moved]]
+        rows = np.searchsorted(base.columns["ids"], ids)
+        rows = rows[rows < base.count]
+        rows = rows[np.isin(base.columns["ids"][rows], ids) & base.alive[rows]]
+        rows = rows[~np.isin(base.columns["ids"][rows], fresh.columns["ids"][moved])]  # who moved between the two looks
+        asked = ("ids", "gender", "born", "joined", "topics")
+        return {name: np.concatenate((base.columns[name][rows], fresh.columns[name][moved])) for name in asked}, shelf.topics
 
     @property
     def count(self) -> int:

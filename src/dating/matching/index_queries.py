@@ -9,8 +9,8 @@ from dating.database import Transaction
 # The columns of `columns.COLUMNS`, in their order.
 SEEN = """
 SELECT q.user_id, q.recency, COALESCE(q.born, -2147483648), COALESCE(q.cell, 0), COALESCE(q.max_distance_km, 0), q.gender,
-       q.seeks, q.min_age, q.max_age, q.has_photo, q.show_last_active
-FROM profiles q JOIN people n ON n.id = q.user_id
+       q.seeks, q.min_age, q.max_age, q.has_photo, q.show_last_active, u.created_at, q.interests
+FROM profiles q JOIN people n ON n.id = q.user_id JOIN users u ON u.id = n.id
 """
 EVERYBODY = f"{SEEN} WHERE q.discoverable AND q.user_id > :after ORDER BY q.user_id LIMIT :limit"
 SOME = f"{SEEN} WHERE q.discoverable AND q.user_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))"
