@@ -154,7 +154,7 @@ class Gate:
         async def finish(message: Message) -> None:
             nonlocal status
             if message["type"] == WHOLE:
-                status = await self._give(scope, message, mark, send)
+                status = await self._give(scope, message, mark, send, method == "HEAD")
                 return
             if message["type"] == "http.response.start":
                 status = self._complete(scope, message, mark)
@@ -169,11 +169,14 @@ class Gate:
             route = scope.get("path_template") or "unknown"
             self._metrics.request(method, str(route), status, time.perf_counter() - started)
 
-    async def _give(self, scope: HTTPScope, message: Any, mark: str, send: Send) -> int:
-        """Pass on an answer that is there as a whole, in one step where it is the usual JSON and the server below has one."""
+    async def _give(self, scope: HTTPScope, message: Any, mark: str, send: Send, bare: bool) -> int:
+        """Pass on an answer that is there as a whole, in one step where it is the usual JSON and the server below has one.
+
+        Without its body if that is all that is asked for (`bare`).
+        """
         status, body = message["status"], message["body"]
         cycle: Any = (scope.get("extensions") or {}).get(EXTENSION)
-        if cycle is not None and message["headers"] == JSON:
+        if cycle is not None and message["headers"] == JSON and not bare:
             fields = b"%b%b\r\n" % (JSON_FIELDS, mark.encode())
             if answer(cycle, status, fields, body):
                 return int(status)
@@ -181,7 +184,7 @@ class Gate:
         start: HTTPResponseStartEvent = {"type": "http.response.start", "status": status, "headers": headers}
         status = self._complete(scope, start, mark)
         await send(start)
-        await send({"type": "http.response.body", "body": body, "more_body": False})
+        await send({"type": "http.response.body", "body": b"" if bare else body, "more_body": False})
         return status
 
     def _complete(self, scope: Scope, message: Any, mark: str) -> int:

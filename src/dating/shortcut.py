@@ -68,7 +68,7 @@ class Shortcut:
             await self._inner(scope, receive, send)
             return
         scope["route_handler"], scope["path_template"], scope["path_params"] = way.handler, scope["path"], {}
-        takes = scope["method"] in BODIES
+        takes = cast(HTTPScope, scope)["method"] in BODIES
         request = DirectRequest(scope, receive) if takes else JSONRequest(scope, receive)
         try:
             await admit(request, way.handler)

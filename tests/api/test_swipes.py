@@ -379,6 +379,9 @@ async def test_both_ways_answer_alike(api: Api, end: str) -> None:
         page = await anna.get(f"/profiles/search{end}?{query}")
         assert (page.status_code, page.headers["content-type"].partition(";")[0]) == (400, "application/problem+json")
         assert sorted(error["field"] for error in page.json().get("errors", [])) == fields
+    head = await anna.request("HEAD", f"/profiles/search{end}")
+    assert (head.status_code, head.content) == (200, b"")
+    assert int(head.headers["content-length"]) > 100
     key = {"Idempotency-Key": "once"}
     swipes: tuple[tuple[dict[str, object], dict[str, str], int], ...] = (
         ({"target_id": boris.id, "action": "superlike"}, key, 200),

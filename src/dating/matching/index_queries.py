@@ -12,7 +12,10 @@ SELECT q.user_id, q.recency, COALESCE(q.born, -2147483648), COALESCE(q.cell, 0),
        q.seeks, q.min_age, q.max_age, q.has_photo, q.show_last_active, u.created_at, q.interests
 FROM profiles q JOIN people n ON n.id = q.user_id JOIN users u ON u.id = n.id
 """
-EVERYBODY = f"{SEEN} WHERE q.discoverable AND q.user_id > :after ORDER BY q.user_id LIMIT :limit"
+# All begin after the last one: else PostgreSQL, which goes through them in order, reads all accounts before that each time.
+EVERYBODY = (
+    f"{SEEN} WHERE q.discoverable AND q.user_id > :after AND n.id > :after AND u.id > :after ORDER BY q.user_id LIMIT :limit"
+)
 SOME = f"{SEEN} WHERE q.discoverable AND q.user_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))"
 HOMES = "SELECT cell, area, region, x, y, z FROM cells WHERE cell > :after ORDER BY cell LIMIT :limit"
 LAST = "SELECT COALESCE(MAX(user_id), 0) FROM profiles"
