@@ -286,3 +286,21 @@ async def test_a_long_start_says_how_far_it_is(caplog: pytest.LogCaptureFixture)
     caplog.clear()
     assert feed.report(0, 10_000, feed.TOLD) == 0
     assert caplog.records == []
+
+
+@pytest.mark.one_process("asks nothing")
+async def test_who_changes_while_everybody_is_sorted_anew_is_not_forgotten() -> None:
+    """Sorting takes a while on another thread: whoever went, changed or came meanwhile is in the new index as they are."""
+
+    def row(user_id: int, hours: int) -> columns.Row:
+        return (user_id, hours * columns.HOUR, columns.UNSAID, 0, 0, 1, 15, 18, 120, False, True)
+
+    index, cells = Index(), columns.Cells()
+    index.fill(Index.sort(columns.Table.read([row(one, 5) for one in (1, 2, 3)], cells), columns.Table.empty(0), cells))
+    begun = index.begin()
+    index.put([2, 3, 4], [row(3, 9), row(4, 7)])
+    index.adopt(Index.sort(*begun))
+    rules = {"me": 9, "since": 0, "my_gender": 1, "seeks": 15, "age_low": 30, "age_high": 30, "any_age": True}
+    rules |= {"has_photo": False, "online_only": False, "x": None, "reach": None}
+    assert [entry.user_id for entry in index.latest("earth", [1], Entry(END, END), 10, rules)] == [3, 4, 1]
+    assert index.count == 3

@@ -17,7 +17,8 @@ from dating.matching.standing_queries import WEEK
 from tests.kit import Api, Person
 
 STANDING = """
-SELECT choosiness, choosiness_precision, appeal, appeal_precision, unanswered, swipes, matches FROM standings WHERE user_id = :id
+SELECT choosiness, choosiness_precision, appeal, appeal_precision, unanswered, swipes, swipes_before, matches
+FROM standings WHERE user_id = :id
 """
 UNANSWERED = """
 SELECT COUNT(*) FROM swipes WHERE user_id = :id AND action IS NULL AND other_action IN ('like', 'superlike')
@@ -33,6 +34,7 @@ class Standing(msgspec.Struct):
     appeal_precision: float = 1.0
     unanswered: int = 0
     swipes: int = 0
+    swipes_before: int = 0
     matches: int = 0
 
 
@@ -170,3 +172,17 @@ async def test_after_a_day_a_lesson_is_for_good(api: Api) -> None:
         db.clock = partial(add, now, days * DAY)
         await db.write(standing_queries.forget_lessons)
         assert await api.count("lessons") == kept
+
+
+async def test_a_week_that_is_over_is_put_aside(api: Api) -> None:
+    """The counts of the week before are kept beside those of the running one, and nothing of older ones."""
+    me, *others = await api.people(4)
+    db = api.app.state.db
+    now = WEEK * (db.clock() // WEEK) + DAY
+    counts = []
+    for weeks, other in zip((0, 1, 3), others, strict=False):
+        db.clock = partial(add, now, weeks * WEEK)
+        await db.write(matching.swipe, me.id, other.id, "like")
+        found = await look(api, me)
+        counts.append((found.swipes, found.swipes_before))
+    assert counts == [(1, 0), (1, 1), (1, 0)]
