@@ -38,9 +38,7 @@ FINISH_SECONDS = 6
 DRAIN_GRACE_SECONDS = 2
 CLOSE_SECONDS = 1  # with the drain of 10 s: gone after 19
 GARBAGE_THRESHOLDS = (10_000, 20, 100)
-SWITCH_SECONDS = (
-    0.0005  # for which a thread that works (at the search's words) keeps the loop waiting; Python's own 5 ms are a tick
-)
+SWITCH_SECONDS = 0.0001  # for which a thread that works (at words, at rows) keeps the others waiting; Python's own are 5 ms
 
 
 def serve(settings: Settings) -> None:

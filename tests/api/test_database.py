@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import sqlite3
+import threading
 from contextlib import closing
 from pathlib import Path
 
@@ -46,6 +47,29 @@ async def test_rows_become_structs_and_scalars(db: Database) -> None:
     assert await db.read(look) == [Fact("имя", "Привет 👩🏽‍🚀")]
     assert await db.read(find, "имя") == "Привет 👩🏽‍🚀"
     assert await db.read(find, "nobody") is None
+
+
+async def test_a_long_look_keeps_no_other_waiting(tmp_path: Path) -> None:
+    """On SQLite, while one reader works, the others take what comes, however much it is."""
+    db = connect(Settings(database_path=str(tmp_path / "dating.db"), sqlite_readers=2))
+    await db.open()
+    over = threading.Event()
+
+    async def dawdle(tx: Transaction) -> None:
+        over.wait(30)
+
+    async def look(tx: Transaction) -> int | None:
+        return await tx.one(int, "SELECT 1")
+
+    try:
+        long = asyncio.create_task(db.read(dawdle))
+        await asyncio.sleep(0.05)
+        assert [await asyncio.wait_for(db.read(look), 10) for _ in range(4)] == [1, 1, 1, 1]
+        over.set()
+        await long
+    finally:
+        over.set()
+        await db.close()
 
 
 async def test_one_failure_leaves_its_neighbors_alone(db: Database) -> None:

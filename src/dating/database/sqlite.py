@@ -102,11 +102,16 @@ class Lane:
         self._perform = perform
         self._limit = limit
         self._waiting: list[Job] = []
+        self._carried = 0
         self._pump: asyncio.Task[None] | None = None
         self.announce: Committed = lambda notices: None
 
     def waiting(self) -> int:
         return len(self._waiting)
+
+    def unfinished(self) -> int:
+        """How many jobs wait, or are with the thread."""
+        return len(self._waiting) + self._carried
 
     async def submit(
         self, fn: Callable[..., Awaitable[T]], args: tuple[object, ...], options: dict[str, object], *, durable: bool = True
@@ -122,7 +127,9 @@ class Lane:
     async def _work(self) -> None:
         while self._waiting:
             batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
+            self._carried = len(batch)
             notices = await self._carry(batch)
+            self._carried = 0
             self.announce(notices)
             for job in batch:
                 settle(job)
@@ -193,7 +200,7 @@ class SqliteDatabase(Database):
         return await self._writer.submit(fn, args, options, durable=False)
 
     async def read(self, fn: Callable[Concatenate[Transaction, P], Awaitable[T]], /, *args: P.args, **options: P.kwargs) -> T:
-        lane = min(self._readers, key=Lane.waiting)
+        lane = min(self._readers, key=Lane.unfinished)
         self._readers.append(self._readers.pop(0))
         return await lane.submit(fn, args, options)
 
