@@ -293,10 +293,11 @@ async def test_who_changes_while_everybody_is_sorted_anew_is_not_forgotten() -> 
     """Sorting takes a while on another thread: whoever went, changed or came meanwhile is in the new index as they are."""
 
     def row(user_id: int, hours: int) -> columns.Row:
-        return (user_id, hours * columns.HOUR, columns.UNSAID, 0, 0, 1, 15, 18, 120, False, True)
+        return (user_id, hours * columns.HOUR, columns.UNSAID, 0, 0, 1, 15, 18, 120, False, True, 0, "[]")
 
-    index, cells = Index(), columns.Cells()
-    index.fill(Index.sort(columns.Table.read([row(one, 5) for one in (1, 2, 3)], cells), columns.Table.empty(0), cells))
+    index, cells, topics = Index(), columns.Cells(), columns.Topics()
+    base = columns.Table.read([row(one, 5) for one in (1, 2, 3)], cells, topics)
+    index.fill(Index.sort(base, columns.Table.empty(0), cells, topics))
     begun = index.begin()
     index.put([2, 3, 4], [row(3, 9), row(4, 7)])
     index.adopt(Index.sort(*begun))
