@@ -72,6 +72,19 @@ async def test_a_long_look_keeps_no_other_waiting(tmp_path: Path) -> None:
         await db.close()
 
 
+async def test_what_takes_long_is_not_for_the_loop(db: Database) -> None:
+    """What a transaction thinks about runs on another thread, and its outcome or error comes back."""
+
+    async def think(tx: Transaction, text: str) -> tuple[int, int]:
+        return await tx.think(lambda: (threading.get_ident(), int(text)))
+
+    thread, number = await db.read(think, "7")
+    assert thread != threading.get_ident()
+    assert number == 7
+    with pytest.raises(ValueError, match="many"):
+        await db.write(think, "many")
+
+
 async def test_one_failure_leaves_its_neighbors_alone(db: Database) -> None:
     """Of many writers at once, the one that fails rolls back alone, and hears its own error."""
 

@@ -157,6 +157,9 @@ class Counting(Transaction):
     async def script(self, sql: str, /) -> None:
         raise AssertionError(sql)
 
+    async def think(self, fn: Any, /, *args: Any, **options: Any) -> Any:
+        raise AssertionError(fn)
+
     async def lock(self) -> None:
         raise AssertionError
 

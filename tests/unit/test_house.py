@@ -194,7 +194,7 @@ ONE_PROCESS = {
     "api/test_bad_input.py": 1,
     "api/test_attackers.py": 1,
     "api/test_candidate_index.py": 8,
-    "api/test_database.py": 23,
+    "api/test_database.py": 24,
     "api/test_documentation.py": 17,
     "api/test_headers.py": 1,
     "api/test_hub.py": 16,

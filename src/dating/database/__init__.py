@@ -105,6 +105,10 @@ class Transaction(ABC):
     async def lock(self) -> None:
         """Keep every other starter out until this transaction ends (migrations)."""
 
+    @abstractmethod
+    async def think(self, fn: Callable[P, T], /, *args: P.args, **options: P.kwargs) -> T:
+        """What `fn` returns, which takes the CPU for more than a millisecond: on a thread that is not the event loop's."""
+
     async def one(self, row: type[Row], sql: str, /, **parameters: object) -> Row | None:
         """The first row, or None."""
         rows = await self.all(row, sql, **parameters)

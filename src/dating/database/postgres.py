@@ -83,6 +83,9 @@ class PostgresTransaction(Transaction):
     async def script(self, sql: str, /) -> None:
         await self._connection.execute(sql)
 
+    async def think(self, fn: Callable[P, T], /, *args: P.args, **options: P.kwargs) -> T:
+        return await asyncio.to_thread(fn, *args, **options)
+
     async def lock(self) -> None:
         await self._connection.execute("SELECT pg_advisory_xact_lock(20261120)")
 

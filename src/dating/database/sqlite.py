@@ -56,6 +56,9 @@ class SqliteTransaction(Transaction):
         for statement in split(sql):
             self._connection.execute(statement)
 
+    async def think(self, fn: Callable[P, T], /, *args: P.args, **options: P.kwargs) -> T:
+        return fn(*args, **options)  # this is a thread of its own
+
     async def lock(self) -> None:
         """Nothing to do: a SQLite write transaction is alone by itself."""
 

@@ -214,7 +214,7 @@ async def find_latest(tx: Transaction, hunt: Hunt, after: Entry, index: Index | 
     fineness, lanes = choose_lanes(hunt, LANES_REACH_KM[1:])
     while len(found) < hunt.count:
         wanted = hunt.count - len(found) + SPARE
-        named = index.latest(fineness, lanes, after, wanted, hunt.rules)
+        named = await tx.think(index.latest, fineness, lanes, after, wanted, hunt.rules)
         open_to_me = await queries.open_to(tx, [entry.user_id for entry in named], hunt.rules)
         found += [entry for entry in named if entry.user_id in open_to_me]
         if len(named) < wanted:

@@ -19,7 +19,7 @@ from dating.matching.columns import HOUR, UNSAID, Array, Cells, Lanes, Row, Tabl
 from dating.profiles.places import Level
 
 CROWD = 4096  # changed people who are read one by one: a tenth of a millisecond
-DEPTH = 64  # least rows of each lane at first; four times as many where they do not suffice
+DEPTH = 64  # least rows of each lane at first; up to sixteen times as many where they do not suffice
 LATEST = 2**31 - 1
 
 
@@ -121,7 +121,7 @@ class Index:
             if len(ids) >= count or horizon is None:
                 first = np.lexsort((ids, recency))[::-1][:count]
                 return [Entry(hours * HOUR, id_) for hours, id_ in zip(recency[first].tolist(), ids[first].tolist(), strict=True)]
-            depth *= 4
+            depth *= min(16, max(2, -(-5 * count // (4 * max(1, len(ids))))))  # as many as those promise to be enough
 
     def _sift(
         self, table: Table, rows: Array, cells: Cells, after: Entry, horizon: Entry | None, rules: Mapping[str, Any]

@@ -47,7 +47,7 @@ async def rank(
 ) -> list[Slot]:
     """The first `count` of these people, best first, page by page with the slots that are left to chance and to newcomers."""
     people, scores = await assess(tx, me, ids, likers, weights, index)
-    return deal(people, scores, count, np.random.default_rng(seed), weights)
+    return await tx.think(deal, people, scores, count, np.random.default_rng(seed), weights)
 
 
 async def sort(tx: Transaction, me: Profile, ids: list[int], likers: set[int], weights: Weights) -> list[int]:
@@ -63,8 +63,15 @@ async def assess(
     """These people as columns, with their scores."""
     crowd = await meet(tx, me, ids, index)
     rows = await queries.standings(tx, [me.user_id, *crowd.ids.tolist()])
+    return await tx.think(weigh, crowd, rows, me, likers, tx.now, weights)
+
+
+def weigh(
+    crowd: Crowd, rows: list[queries.Row], me: Profile, likers: set[int], now: int, weights: Weights
+) -> tuple[People, Floats]:
+    """The same out of all standings, mine among them."""
     mine = next((row for row in rows if row[0] == me.user_id), (me.user_id, *STANDING.values()))
-    people = describe(crowd, align(crowd.ids, [row for row in rows if row[0] != me.user_id]), me, likers, tx.now)
+    people = describe(crowd, align(crowd.ids, [row for row in rows if row[0] != me.user_id]), me, likers, now)
     return people, score(Viewer(RANKING_GENDERS[me.gender], mine[1], mine[2]), people, weights)
 
 
